@@ -1,0 +1,30 @@
+# make results   environment, the main job on the embedded digits, its table and figure
+# make test      the tests          make bench   timings          make lint   style and types
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: results test bench lint clean
+
+results: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run experiment=quickstart
+	$(BIN)/python -m benchmarks.report quickstart
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.bench
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	touch $(INSTALLED)
+
+clean:
+	rm -rf .venv results/cache

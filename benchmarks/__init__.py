@@ -1,0 +1,1 @@
+"""What to prune, how to measure it, how to report it."""

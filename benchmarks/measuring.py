@@ -1,0 +1,126 @@
+"""What a network achieves and what it costs, on the machine at hand."""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+from importlib.metadata import version
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.data import Part, in_order
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, part: Part, batch_size: int = 512) -> dict[str, float]:
+    """Top-1 and top-5 accuracy (fractions) and mean cross-entropy (nats) over all examples of a part."""
+    model.eval()
+    sums = torch.zeros(3, dtype=torch.float64)
+    for x, y in part.batches(in_order(len(part), batch_size)):
+        outputs = model(x)
+        hits = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == y[:, None]
+        loss = F.cross_entropy(outputs, y, reduction="sum")
+        sums += torch.stack([hits[:, 0].sum(), hits.sum(), loss]).double().cpu()
+    accuracy, top5, loss = (sums / len(part)).tolist()
+    return {"accuracy": accuracy, "top5": top5, "loss": loss}
+
+
+def size(model: nn.Module, example: Tensor) -> dict[str, int]:
+    """Parameters, non-zero parameters, MACs for one example and the bytes of its safetensors file."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "nonzero_parameters": sum(int(p.count_nonzero()) for p in model.parameters()),
+        "macs": macs(model, example),
+        "bytes": len(save(weights)),
+    }
+
+
+@torch.no_grad()
+def macs(model: nn.Module, example: Tensor) -> int:
+    """Multiply-accumulates of one example (1, …): half of what torch's FlopCounterMode counts.
+
+    Counted on the meta device, where attention is not hidden in a fused kernel.
+    """
+    copy = deepcopy(model).to("meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        copy(torch.empty_like(example[:1], device="meta"))
+    return counter.get_total_flops() // 2
+
+
+@torch.inference_mode()
+def latencies(
+    networks: dict[str, nn.Module], example: Tensor, batches: Sequence[int], repeats: int, seconds: float
+) -> dict[str, dict[str, list[float]]]:
+    """Seconds per forward pass: every sample, by network and batch size.
+
+    The networks take turns, so that a drift of the machine meets all alike; three turns warm up. A batch size ends after
+    `repeats` turns, or sooner, with at least five, once `seconds` have passed.
+    """
+    samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
+    for batch in batches:
+        x = example[:1].expand(batch, *example.shape[1:]).contiguous()
+        for _ in range(3):
+            _turn(networks, x)
+        turns, start = [], time.perf_counter()
+        while len(turns) < repeats and (len(turns) < 5 or time.perf_counter() - start < seconds):
+            turns.append(_turn(networks, x))
+        for name in networks:
+            samples[name][str(batch)] = [float(f"{turn[name]:.4g}") for turn in turns]
+    return samples
+
+
+def _turn(networks: dict[str, nn.Module], x: Tensor) -> dict[str, float]:
+    return {name: _seconds(model.eval(), x) for name, model in networks.items()}
+
+
+def _seconds(model: nn.Module, x: Tensor) -> float:
+    _wait(x.device)
+    start = time.perf_counter()
+    model(x)
+    _wait(x.device)
+    return time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def machine(device: torch.device) -> dict[str, str | int]:
+    """What the timings were taken on."""
+    return {
+        "cpu": _cpu(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(), "device": device.type,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "", "system": platform.system(),
+    }
+
+
+@lru_cache
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a number can depend on."""
+    libraries = ("torch", "torchvision", "captum", "torch-pruning", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+@lru_cache
+def commit() -> str:
+    """The commit of this code, with a mark when files were changed since; empty outside of a checkout."""
+    here = os.path.dirname(__file__)
+    command = ["git", "-C", here, "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,64 @@
+"""Records: one JSON file a run, named by the hash of what the run depends on."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def identity(parts: Any) -> str:
+    """Twelve hexadecimal digits that stand for a run or a stage: equal parts, equal name, in whatever order of keys."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON, a line for each key, so that a reader sees the whole file or none, even if the process is killed."""
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read one record. Raises ValueError for a file that is not one."""
+    try:
+        record = json.loads(path.read_text())
+        if record["id"] != path.stem:
+            raise ValueError(f"it says that its id is {record['id']}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a record ({error}): delete it and run its sweep again") from error
+    return record
+
+
+def load(folder: Path) -> list[dict[str, Any]]:
+    """All records of a sweep's folder, in the order of their names."""
+    return [read(path) for path in sorted((folder / "records").glob("*.json"))]
+
+
+def find(results: Path, sweep: str, name: str) -> dict[str, Any] | None:
+    """The record of that name in `sweep`, or, copied into it, in any other sweep; None if there is none."""
+    here = results / sweep / "records" / f"{name}.json"
+    for path in _candidates(results, here):
+        record = read(path)
+        if path != here:
+            record["sweep"] = sweep
+            write(here, record)
+        return record
+    return None
+
+
+def _candidates(results: Path, here: Path) -> Iterator[Path]:
+    if here.exists():
+        yield here
+    yield from sorted(results.glob(f"*/records/{here.name}"))

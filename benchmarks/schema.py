@@ -1,0 +1,78 @@
+"""The types of what can be set from the command line, so that a wrong one stops before work is done."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class Recipe:
+    """benchmarks.training.Recipe, as configuration."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    warmup: float = MISSING
+    label_smoothing: float = MISSING
+    optimizer: Any = MISSING
+    _target_: str = "benchmarks.training.Recipe"
+
+
+@dataclass
+class Training:
+    dense: Recipe = MISSING
+    recovery: Recipe = MISSING
+    frequency: int = MISSING
+
+
+@dataclass
+class Budget:
+    """methods.allocation.Budget, as configuration; the fraction is `keep`."""
+
+    of: str = "parameters"
+    floor: int = 1
+
+
+@dataclass
+class Latency:
+    """How latency is sampled: batch sizes, and turns or seconds of each, whichever ends first."""
+
+    batches: list[int] = field(default_factory=lambda: [1, 64])
+    repeats: int = 30
+    seconds: float = 10.0
+
+
+@dataclass
+class Tracker:
+    mode: str = "offline"
+    project: str = "shapley-pruning"
+    entity: str | None = None
+
+
+@dataclass
+class Run:
+    dataset: Any = MISSING
+    model: Any = MISSING
+    method: Any = MISSING
+    worth: Any = MISSING
+    aggregate: Any = MISSING
+    granularity: Any = MISSING
+    schedule: Any = MISSING
+    allocation: Any = MISSING
+    training: Training = MISSING
+    keep: float = 0.5
+    budget: Budget = field(default_factory=Budget)
+    seed: int = 0
+    sweep: str = "scratch"
+    results: str = "results"
+    force: bool = False
+    device: str = "auto"
+    threads: int | None = None
+    latency: Latency = field(default_factory=Latency)
+    wandb: Tracker = field(default_factory=Tracker)
+
+
+def register() -> None:
+    """Make the schema known to Hydra, as `schema`."""
+    ConfigStore.instance().store(name="schema", node=Run)

@@ -1,0 +1,113 @@
+"""The dense network and its scores: computed once, recalled by the hash of what made them."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from benchmarks.data import Data
+from benchmarks.records import write_text
+from benchmarks.training import Recipe, train
+from methods import surgery
+from methods.criterion import Scores
+from methods.game import Evidence
+from methods.pruning import Score
+
+PLACES = ("root", "workers", "download")  # where the data lie and who reads them: not what they are
+
+
+def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a dense network depends on."""
+    dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
+    return {"dataset": dataset, "model": config["model"], "training": config["training"]["dense"], "seed": config["seed"]}
+
+
+def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scores of a dense network depend on."""
+    return {**dense_parts(config), "method": config["method"], "granularity": config["granularity"]}
+
+
+def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run depends on; device, threads, folders and trackers are not among it."""
+    axes = ("schedule", "allocation", "budget", "keep")
+    return {**scores_parts(config), **{axis: config[axis] for axis in axes}, "recovery": config["training"]["recovery"]}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A trained dense network and the seconds its training took, now or when it was first made."""
+
+    model: nn.Module
+    seconds: float
+
+
+def dense(path: Path, untrained: nn.Module, data: Data, recipe: Recipe, seed: int) -> Dense:
+    """Recall the network at `path`, or train it and leave it there."""
+    seconds_file = path.with_suffix(".json")
+    with _only_one(path):
+        if not seconds_file.exists():
+            start = time.perf_counter()
+            train(untrained, data.train, recipe, seed)
+            seconds = time.perf_counter() - start
+            _whole(path, lambda temporary: surgery.save(temporary, untrained))
+            write_text(seconds_file, json.dumps({"seconds": round(seconds, 3)}))
+    example, _ = data.validation.draw(2, seed=0)
+    model, _ = surgery.load(path, untrained, example)
+    return Dense(model, json.loads(seconds_file.read_text())["seconds"])
+
+
+def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: int, path: Path) -> Score:
+    """The criterion, timed; scores of a whole dense network serve every budget, so they are recalled from `path`.
+
+    Criteria that look at no evidence are faster than a file and are never stored.
+    """
+    def compute(model: nn.Module, groups: Sequence) -> Scores:
+        start = time.perf_counter()
+        scores = criterion(model, groups, evidence, seed)
+        return replace(scores, seconds=time.perf_counter() - start)
+
+    def score(model: nn.Module, groups: Sequence, step: int) -> Scores:
+        dense = step == 0 and all(len(group.ids) == group.size for group in groups)
+        if evidence is None or not dense:
+            return compute(model, groups)
+        with _only_one(path):
+            if not path.exists():
+                _whole(path, lambda temporary: _save_scores(temporary, compute(model, groups)))
+        return _load_scores(path)
+
+    return score
+
+
+def _save_scores(path: Path, scores: Scores) -> None:
+    cost = {"evaluations": str(scores.evaluations), "seconds": str(scores.seconds)}
+    save_file({name: values.contiguous() for name, values in scores.by_group.items()}, path, metadata=cost)
+
+
+def _load_scores(path: Path) -> Scores:
+    try:
+        with safe_open(path, framework="pt") as file:
+            cost = file.metadata()
+            by_group: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return Scores(by_group, int(cost["evaluations"]), float(cost["seconds"]))
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} holds no scores ({error}): delete it to compute them anew") from error
+
+
+def _only_one(path: Path) -> FileLock:
+    """Processes of one sweep that need the same stage wait for the first of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}.lock")
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file so that it appears complete or not at all."""
+    temporary = path.with_suffix(".partial")
+    write(temporary)
+    temporary.replace(path)

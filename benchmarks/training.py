@@ -1,0 +1,79 @@
+"""Train for a fixed number of steps; any stretch of them can be run on its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+
+from benchmarks.data import Part, steps
+
+
+@dataclass
+class Recipe:
+    """How to train: `warmup` is the fraction of all steps in which the learning rate rises, a cosine to zero follows."""
+
+    epochs: int
+    batch_size: int
+    warmup: float
+    label_smoothing: float
+    optimizer: Any
+
+    def steps(self, examples: int) -> int:
+        """Optimiser steps in all epochs; the short last batch of an epoch is dropped."""
+        return self.epochs * max(1, examples // self.batch_size)
+
+
+def train(model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None) -> None:
+    """Run steps [start, stop) of the recipe on `model`, in place; stop = None runs to the end.
+
+    Batches and learning rates depend on the step alone, so methods that stop at different steps see the same ones; the
+    optimiser's state starts anew at `start`. Torch's global generator is left as it was.
+    Raises FloatingPointError when the loss is no longer finite.
+    """
+    total = recipe.steps(len(part))
+    stop = total if stop is None else stop
+    if start >= stop:
+        return
+    optimizer = recipe.optimizer(model.parameters())
+    scheduler = LambdaLR(optimizer, lambda step: _rate(recipe, total)(start + step))
+    batches = part.batches(steps(len(part), recipe.batch_size, seed, start, stop), seed, start=start)
+    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed + start)
+        losses = [_step(model.train(), x, y, recipe, optimizer, scheduler) for x, y in batches]
+    model.eval()
+    _require_finite(losses, start, recipe)
+
+
+def _rate(recipe: Recipe, total: int) -> Callable[[int], float]:
+    """The learning rate's factor at each step."""
+    warmup = round(recipe.warmup * total)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + cos(pi * (step - warmup) / max(1, total - warmup)))
+
+    return factor
+
+
+def _step(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, optimizer, scheduler) -> Tensor:
+    optimizer.zero_grad(set_to_none=True)
+    loss = F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)
+    loss.backward()
+    optimizer.step()
+    scheduler.step()
+    return loss.detach()
+
+
+def _require_finite(losses: list[Tensor], start: int, recipe: Recipe) -> None:
+    finite = torch.stack(losses).isfinite()
+    if not finite.all():
+        rate = recipe.optimizer.keywords.get("lr")
+        step = start + int((~finite).nonzero()[0])
+        raise FloatingPointError(f"training diverged at step {step} with learning rate {rate}: lower training.*.optimizer.lr")

@@ -1,0 +1,1 @@
+"""How to prune: a network goes in, a smaller network comes out."""

@@ -1,0 +1,121 @@
+"""Which units live and die together."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+WRITERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of one layer that belongs to a group: row u of `index` (n, r) is unit u's share of the channels.
+
+    `side` is "in" where the layer reads the group; "out" where it writes or carries it (BatchNorm, depthwise).
+    """
+
+    layer: str
+    side: str
+    index: Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units that are coupled across layers, one player each; `ids` (n,) are their numbers in the dense network."""
+
+    name: str
+    size: int
+    ids: Tensor
+    slices: tuple[Slice, ...]
+
+    @property
+    def readers(self) -> tuple[Slice, ...]:
+        """The slices of the layers whose input the units are: where a mask is exact."""
+        return tuple(s for s in self.slices if s.side == "in")
+
+    def written(self, model: nn.Module) -> Tensor:
+        """The weights (n, d) that write each unit, over all the layers that write the group."""
+        layers = [(model.get_submodule(s.layer), s.index) for s in self.slices if s.side == "out"]
+        rows = [layer.weight.detach()[index.to(layer.weight.device)].flatten(1)  # type: ignore[operator, union-attr]
+                for layer, index in layers if isinstance(layer, WRITERS) and not is_depthwise(layer)]
+        return torch.cat(rows, dim=1)
+
+
+def is_depthwise(layer: nn.Module) -> bool:
+    """Whether each output channel of `layer` reads just the input channel of its own number."""
+    return isinstance(layer, WRITERS[:3]) and layer.groups == layer.in_channels == layer.out_channels > 1
+
+
+def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
+    """List the groups of `model`, in the order of its layers, from Torch-Pruning's dependency graph.
+
+    `example` is one input batch (B, …). Not listed, so never removed: the network's outputs (nobody reads them) and
+    groups that pass through a layer where leaving out is not removing (LayerNorm's statistics, grouped convolutions).
+    Raises ValueError when nothing is left to prune.
+    """
+    coupled = _coupled(model, example)
+    names = {module: name for name, module in model.named_modules()}
+    order = {name: position for position, name in enumerate(names.values())}
+    found = [group for items in coupled if (group := _group(items, names, order))]
+    if not found:
+        raise ValueError(f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another")
+    return tuple(sorted(found, key=lambda group: order[group.name]))
+
+
+def _coupled(model: nn.Module, example: Tensor) -> list:
+    """Torch-Pruning's groups, traced in eval mode and with gradients; the network is left as it was."""
+    training = {module: module.training for module in model.modules()}
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    try:
+        with torch.enable_grad():
+            model.eval().requires_grad_(True)
+            graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
+            return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(WRITERS)))
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) -> Group | None:
+    """The group that Torch-Pruning's (dependency, indices) pairs describe; None if its units cannot be players."""
+    items = list(items)
+    size = len(items[0].idxs)
+    slices = list(_slices(items, size, names))
+    sides = {s.side for s in slices if s}
+    if None in slices or sides != {"in", "out"}:
+        return None
+    known = sorted((s for s in slices if s), key=lambda s: (order[s.layer], s.side))
+    writers = {name for module, name in names.items() if isinstance(module, WRITERS) and not is_depthwise(module)}
+    written_by = [s.layer for s in known if s.side == "out" and s.layer in writers]
+    return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
+
+
+def _slices(items: Iterable, size: int, names: dict[nn.Module, str]) -> Iterator[Slice | None]:
+    """One slice for each layer; None stands for a layer at which a unit cannot be left out."""
+    for item in items:
+        layer = item.dep.target.module
+        if isinstance(layer, nn.Module) and layer not in names:
+            continue  # an operation without parameters: addition, concatenation, flattening
+        side = "out" if "out_channels" in item.dep.handler.__name__ else "in"
+        yield _slice(layer, side, item, size, names)
+
+
+def _slice(layer: object, side: str, item, size: int, names: dict[nn.Module, str]) -> Slice | None:
+    shares = sorted(zip(item.root_idxs, item.idxs, strict=True))
+    counts = {len(list(share)) for _, share in groupby(shares, key=lambda pair: pair[0])}
+    if not _can_leave_out(layer) or counts != {len(shares) // size}:
+        return None
+    index = torch.tensor([channel for _, channel in shares]).reshape(size, -1)
+    return Slice(names[layer], side, index)  # type: ignore[index]
+
+
+def _can_leave_out(layer: object) -> bool:
+    grouped = getattr(layer, "groups", 1) > 1 and not is_depthwise(layer)  # type: ignore[arg-type]
+    return isinstance(layer, WRITERS + NORMS) and not grouped

@@ -1,0 +1,26 @@
+"""Leave-one-out: what the worth loses when one unit leaves the full coalition (the "oracle" of Molchanov et al. 2017)."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from methods.criterion import Scores
+from methods.game import Evidence, Game, Worth
+from methods.groups import Group
+
+
+def leave_one_out(
+    model: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int = 0, *,
+    worth: Worth, aggregate: Callable[[Tensor], Tensor],
+) -> Scores:
+    """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
+    games = [Game(model, group, worth, evidence) for group in groups]
+    values = {game.group.name: aggregate(losses(game, len(game.group.ids))).cpu() for game in games}
+    return Scores(values, sum(game.evaluations for game in games))
+
+
+def losses(game: Callable[[Tensor], Tensor], players: int) -> Tensor:
+    """What each example loses with each player: (N, n)."""
+    full, *without = game(torch.cat([torch.ones(1, players), 1 - torch.eye(players)]))
+    return (full - torch.stack(without)).T

@@ -1,0 +1,15 @@
+"""Random: the control that every criterion must beat."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from methods.criterion import Scores
+from methods.groups import Group
+
+
+def random(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0) -> Scores:
+    """Uniform scores, from a generator of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    return Scores({group.name: torch.rand(len(group.ids), generator=generator) for group in groups})

@@ -1,0 +1,80 @@
+"""Single weights as units: unstructured pruning, which makes weights zero and the network no smaller."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from methods.costs import Cost
+from methods.groups import WRITERS
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The entries of one layer's weight as players; `ids` (n,) are positions in the flattened tensor."""
+
+    name: str
+    size: int
+    ids: Tensor
+
+    def written(self, model: nn.Module) -> Tensor:
+        """Each weight, as the one that "writes" itself: (n, 1)."""
+        weight = model.get_submodule(self.name).weight.detach()  # type: ignore[operator, union-attr]
+        return weight.flatten()[self.ids.to(weight.device), None]
+
+
+class Mask(nn.Module):
+    """A parametrization that holds weights at zero whatever the optimiser's momentum or weight decay does."""
+
+    def __init__(self, mask: Tensor):
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * self.mask
+
+
+def find(model: nn.Module) -> tuple[Weights, ...]:
+    """The weights of every convolution and linear layer, one group a layer."""
+    layers = {name: m.weight.numel() for name, m in model.named_modules() if isinstance(m, WRITERS)}
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no convolution or linear layer, so no weights to prune")
+    return tuple(Weights(name, size, torch.arange(size)) for name, size in layers.items())
+
+
+def weight_cost(model: nn.Module, groups: Sequence[Weights], of: str) -> Cost:
+    """Non-zero parameters by the number of weights left in each layer; "units" are the weights themselves.
+
+    Raises ValueError for "macs": zeros save none on dense hardware.
+    """
+    if of not in ("units", "parameters"):
+        raise ValueError(f"budget={of} does not fit granularity=weight: choose budget=parameters or budget=units")
+    sizes = np.array([group.size for group in groups])
+    fixed = sum(p.numel() for p in model.parameters()) - sizes.sum() if of == "parameters" else 0
+    return Cost(lambda counts: fixed + counts.sum(), sizes)
+
+
+def mask(
+    model: nn.Module, groups: Sequence[Weights], kept: Mapping[str, Tensor]
+) -> tuple[nn.Module, tuple[Weights, ...]]:
+    """A copy of `model` in which the weights that are not kept are, and stay, zero."""
+    copy = bake(model)
+    for group in groups:
+        layer = copy.get_submodule(group.name)
+        alive = torch.zeros(group.size)
+        alive[kept[group.name]] = 1
+        parametrize.register_parametrization(layer, "weight", Mask(alive.reshape(layer.weight.shape).to(layer.weight)))
+    return copy, tuple(replace(group, ids=kept[group.name]) for group in groups)
+
+
+def bake(model: nn.Module) -> nn.Module:
+    """A copy of `model` with plain parameters: the zeros are in the weights, and nothing holds them any more."""
+    copy = deepcopy(model)
+    for layer in list(copy.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight")
+    return copy

@@ -1,0 +1,132 @@
+"""Leave units out for one forward pass (`masked`), or for good (`remove`): both compute the same function."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch_pruning import ops
+from torch_pruning.pruner.function import PrunerBox
+
+from methods import groups as grouping
+from methods.groups import Group, Slice
+
+Kept = Mapping[str, Tensor]
+
+
+@contextmanager
+def masked(model: nn.Module, groups: Sequence[Group], masks: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+    """Within the context, every reader of a group sees its units multiplied by the group's mask.
+
+    A mask is (n,) for the whole batch or (B, n) for one mask an example; groups without a mask are whole. Masks sit at
+    the readers, since a BatchNorm's bias revives a channel that is zeroed where it is written.
+    """
+    with ExitStack() as hooks:
+        for group in groups:
+            if group.name in masks:
+                for reader in group.readers:
+                    hook = _mask_input(reader.index, masks[group.name])
+                    layer = model.get_submodule(reader.layer)
+                    hooks.callback(layer.register_forward_pre_hook(hook).remove)
+        yield model
+
+
+def _mask_input(index: Tensor, mask: Tensor):
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x = inputs[0]
+        dim = x.dim() - 1 if isinstance(layer, nn.Linear) else 1
+        channels = x.new_ones((*mask.shape[:-1], x.shape[dim]))
+        channels[..., index.to(x.device)] = mask.to(x).unsqueeze(-1)
+        shape = [1] * x.dim()
+        shape[dim] = x.shape[dim]
+        shape[0] = len(mask) if mask.dim() == 2 else 1
+        return (x * channels.reshape(shape), *inputs[1:])
+
+    return hook
+
+
+def remove(model: nn.Module, groups: Sequence[Group], kept: Kept) -> tuple[nn.Module, tuple[Group, ...]]:
+    """A copy of `model` without the units that are not in `kept` (original ids by group), and its groups.
+
+    Groups that `kept` does not name stay whole. Raises ValueError for ids that the network does not have.
+    """
+    stays = {g.name: _stays(g, kept[g.name]) if g.name in kept else torch.ones(len(g.ids), dtype=torch.bool) for g in groups}
+    copy = deepcopy(model)
+    moved = {place: _remove_channels(copy, *place, gone) for place, gone in _gone(groups, stays).items()}
+    return copy, tuple(_compact(group, stays[group.name], moved) for group in groups)
+
+
+def _stays(group: Group, kept: Tensor) -> Tensor:
+    if missing := set(kept.tolist()) - set(group.ids.tolist()):
+        raise ValueError(f"group {group.name} has no units {sorted(missing)}: it has {len(group.ids)} of {group.size} left")
+    return torch.isin(group.ids, kept)
+
+
+def _gone(groups: Sequence[Group], stays: Mapping[str, Tensor]) -> dict[tuple[str, str], Tensor]:
+    """The channels to drop at each (layer, side): groups can share a layer, behind a concatenation for one."""
+    gone: dict[tuple[str, str], list[Tensor]] = defaultdict(list)
+    for group in groups:
+        for s in group.slices:
+            gone[s.layer, s.side].append(s.index[~stays[group.name]].flatten())
+    return {place: torch.cat(channels) for place, channels in gone.items()}
+
+
+def _remove_channels(model: nn.Module, layer: str, side: str, gone: Tensor) -> Tensor:
+    """Drop channels of one layer, in place; returns where each old channel is now."""
+    module = model.get_submodule(layer)
+    pruner = PrunerBox[ops.module2type(module)]
+    channels = (pruner.get_out_channels if side == "out" else pruner.get_in_channels)(module)
+    if len(gone):
+        (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(module, gone.tolist())
+    alive = torch.ones(channels, dtype=torch.long)
+    alive[gone] = 0
+    return alive.cumsum(0) - 1
+
+
+def _compact(group: Group, stays: Tensor, moved: Mapping[tuple[str, str], Tensor]) -> Group:
+    slices = tuple(Slice(s.layer, s.side, moved[s.layer, s.side][s.index[stays]]) for s in group.slices)
+    return replace(group, ids=group.ids[stays], slices=slices)
+
+
+def zeroed(model: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Module:
+    """A copy of `model` in its full size, in which nobody reads the units that are not kept: a mask made of zeros."""
+    copy = deepcopy(model)
+    for group in groups:
+        for reader in group.readers:
+            weight = copy.get_submodule(reader.layer).weight
+            gone = reader.index[~_stays(group, kept[group.name])].flatten()
+            with torch.no_grad():
+                weight[:, gone.to(weight.device)] = 0  # type: ignore[operator, index]
+    return copy
+
+
+def save(path: Path, model: nn.Module, groups: Sequence[Group] = ()) -> None:
+    """Write the weights and, as JSON in the header, the ids of the units that are left: a safetensors file."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    kept = {group.name: group.ids.tolist() for group in groups}
+    save_file(weights, path, metadata={"kept": json.dumps(kept)})
+
+
+def load(path: Path, dense: nn.Module, example: Tensor) -> tuple[nn.Module, tuple[Group, ...]]:
+    """Read a network that `save` wrote, given a dense network of its architecture with any weights.
+
+    Raises ValueError when the file is broken or is of another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            kept = {name: torch.tensor(ids) for name, ids in json.loads(file.metadata()["kept"]).items()}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        groups = grouping.find(dense, example) if kept else ()
+        model, groups = remove(dense, groups, kept)
+        model.load_state_dict(weights)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} is not a checkpoint of this {type(dense).__name__} ({reason}): delete it to make it anew") from error
+    return model, groups
