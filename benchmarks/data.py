@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from benchmarks.images import View, decode
@@ -79,7 +79,7 @@ class InMemory:
 
 
 @dataclass(frozen=True)
-class Streamed:
+class Streamed(Dataset):
     """A part that is read from image files batch by batch; what it yields does not depend on `workers`."""
 
     paths: Sequence[str]
@@ -114,6 +114,7 @@ class Streamed:
             for pixels, labels in self._loader(keys):
                 yield self.view(pixels.to(self.device)), labels.to(self.device)
         except ValueError as error:  # a worker's error arrives wrapped in its traceback: keep the last line
+            error.__traceback__ = None  # its frames would keep the workers waiting
             raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
 
     def _loader(self, keys: Iterable[list[tuple[int, int, int, int]]]) -> DataLoader:

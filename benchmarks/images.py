@@ -41,6 +41,12 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     return images.expand(*images.shape[:-3], channels, *images.shape[-2:])
 
 
+def require_size(size: int | None) -> None:
+    """ValueError unless size is a side length in pixels, or None."""
+    if size is not None and size < 1:
+        raise ValueError(f"size={size} is not possible: choose a side length in pixels, or null (theirs)")
+
+
 @dataclass(frozen=True)
 class View:
     """How a network sees pixels: its channels, its side length (None: theirs), mean 0 and deviation 1."""
@@ -72,8 +78,7 @@ def view(
     """
     if channels not in (None, 1, 3):
         raise ValueError(f"channels={channels} is not possible: choose 1 (grey), 3 (colour) or null (theirs)")
-    if size is not None and size < 1:
-        raise ValueError(f"size={size} is not possible: choose a side length in pixels, or null (theirs)")
+    require_size(size)
     for key in ("mean", "std"):
         if len(normalize[key]) != natural:
             raise ValueError(f"normalize.{key}={list(normalize[key])} needs {natural} values, one a channel")
@@ -85,7 +90,7 @@ def view(
 
 
 def crop_and_flip(pixels: Tensor, generator: torch.Generator, crop: int = 4, flip: bool = True) -> Tensor:
-    """Shift every image by its own −crop … crop pixels (black enters) and mirror every other one.
+    """Shift every image by its own −crop … crop pixels (black enters) and mirror half of them, at random.
 
     pixels: (B, C, H, W); the same shape returns. He et al. 2016, section 4.2.
     """

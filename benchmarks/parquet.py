@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from benchmarks.images import Images, decode
+from benchmarks.images import Images, decode, require_size
 
 
 def read_images(path: Path, size: int | None) -> Images:
@@ -18,6 +19,7 @@ def read_images(path: Path, size: int | None) -> Images:
     Images are decoded as RGB; a size bounds their side, and is needed when they differ in size.
     Raises ValueError for a file, column, image or label that cannot be read.
     """
+    require_size(size)
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -36,8 +38,8 @@ def _integers(column: pa.ChunkedArray, path: Path) -> Tensor:
 
 
 def _pixels(column: pa.ChunkedArray, path: Path, size: int | None) -> Tensor:
-    encoded = (row["bytes"].as_py() if isinstance(row, pa.StructScalar) else row.as_py() for row in column)
-    images = [_at_most(decode(row or b"", f"row {i} of {path}"), size) for i, row in enumerate(encoded)]
+    encoded = enumerate(_encoded(column, path))
+    images = [_at_most(decode(row.as_py() or b"", f"row {i} of {path}"), size) for i, row in encoded]
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1 and size is None:
         sizes = f"{len(shapes)} sizes, {shapes[0]} to {shapes[-1]}"
@@ -45,6 +47,14 @@ def _pixels(column: pa.ChunkedArray, path: Path, size: int | None) -> Tensor:
     if len(shapes) > 1:
         images = [resize(image, [size, size], antialias=True) for image in images]
     return torch.stack(images) if images else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+
+
+def _encoded(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = pc.struct_field(column, "bytes")
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        raise ValueError(f"{path}: 'image' is {column.type}: use encoded bytes")
+    return column
 
 
 def _at_most(image: Tensor, size: int | None) -> Tensor:

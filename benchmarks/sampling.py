@@ -66,7 +66,7 @@ def classes_of(train: Tensor, test: Tensor) -> int:
     if counts.min() < 2:
         raise ValueError(f"class {counts.argmin()} has 1 training example: give it at least 2")
     if test.min() < 0 or test.max() >= classes:
-        raise ValueError(f"test labels {test.min()} … {test.max()} are not all in 0 … {classes - 1}, as in training")
+        raise ValueError(f"test labels {test.min()} … {test.max()} are not in 0 … {classes - 1}")
     return classes
 
 
@@ -76,7 +76,7 @@ def divide(labels: Tensor, validation: float, split_seed: int, limit: int | None
     With a limit, only so many of the former are kept, stratified too; the validation part stays the same.
     """
     if not 0 < validation <= 0.5:
-        raise ValueError(f"validation={validation} is no part of the training set: choose 0 < validation <= 0.5")
+        raise ValueError(f"validation={validation} is no part of train: choose 0 < validation <= 0.5")
     if limit is not None and limit < 1:
         raise ValueError(f"limit={limit} leaves nothing to train on: choose at least 1, or null for all")
     train, held_out = split(labels, validation, generator("validation", split_seed))

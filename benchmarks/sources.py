@@ -29,7 +29,9 @@ def digits(*, device: Device, **common: Any) -> Data:
     return in_memory(Images(pixels[rest], labels[rest]), Images(pixels[test], labels[test]), device, **common)
 
 
-def torchvision_set(dataset: type[VisionDataset], root: str = "data", *, device: Device, **common: Any) -> Data:
+def torchvision_set(
+    dataset: type[VisionDataset], root: str = "data", *, device: Device, **common: Any
+) -> Data:
     """MNIST, FashionMNIST, CIFAR10 or CIFAR100 of torchvision, downloaded to root when missing there.
 
     Raises FileNotFoundError when root lacks the data and they cannot be downloaded.
@@ -66,7 +68,7 @@ def _path(root: str, *names: str) -> Path:
     for name in names:
         if Path(root, name).exists():
             return Path(root, name)
-    raise FileNotFoundError(f"no {' or '.join(names)} in {root!r}: name the right folder with dataset.root=FOLDER")
+    raise FileNotFoundError(f"no {' or '.join(names)} in {root!r}: set dataset.root=FOLDER")
 
 
 def in_memory(
@@ -123,7 +125,7 @@ def image_folder(
     Raises FileNotFoundError for a folder that is missing or empty.
     """
     if size is None:
-        raise ValueError("dataset.size=null is not possible, as files differ in size: set dataset.size=PIXELS")
+        raise ValueError("dataset.size=null is not possible, as files vary: set dataset.size=PIXELS")
     look = view(3, normalize, channels, size, device)
     train, test = _folders(root)
     labels, test_labels = torch.tensor(train.targets), torch.tensor(test.targets)
@@ -144,7 +146,7 @@ def _folders(root: str) -> tuple[ImageFolder, ImageFolder]:
     train, test = (_folder(path) for path in (_path(root, "train"), _path(root, "test", "val")))
     differing = sorted(set(train.classes) ^ set(test.classes))
     if differing:
-        raise ValueError(f"train and test folders in {root!r} differ in {differing[:3]}: use the same classes in both")
+        raise ValueError(f"train and test in {root!r} differ in {differing[:3]}: use the same classes")
     return train, test
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from benchmarks.data import Part, steps
+from benchmarks.data import Part, steps, steps_per_epoch
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Recipe:
 
     def steps(self, examples: int) -> int:
         """Optimiser steps in all epochs; the short last batch of an epoch is dropped."""
-        return self.epochs * max(1, examples // self.batch_size)
+        return self.epochs * steps_per_epoch(examples, self.batch_size)
 
 
 def train(model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None) -> None:
