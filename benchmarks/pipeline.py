@@ -1,13 +1,14 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from methods.allocation import Budget
 from methods.costs import coverage
 from methods.game import Evidence
 from methods.granularity import Weight
+from methods.groups import Group
 from methods.pruning import Plan, Pruned, Round, plan, prune
 
 
@@ -35,9 +37,9 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     )
     pruned, recovery_seconds = _prune(config, setup, dense.model)
     cost = {
-        "scoring_seconds": sum(r.scores.seconds for r in pruned.rounds),
+        "scoring_seconds": _short(sum(r.scores.seconds for r in pruned.rounds)),
         "evaluations": sum(r.scores.evaluations for r in pruned.rounds),
-        "recovery_seconds": recovery_seconds,
+        "recovery_seconds": _short(recovery_seconds),
         "training_seconds": dense.seconds,
     }
     return {
@@ -50,7 +52,7 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         "coverage": coverage(setup.plan.cost),
         "rounds": [_round(r, config) for r in pruned.rounds],
         **_measure(config, setup, dense.model, pruned),
-        "cost": {name: float(f"{value:.6g}") for name, value in cost.items()},
+        "cost": cost,
         "machine": measuring.machine(setup.device),
         "versions": measuring.versions(),
         "commit": measuring.commit(),
@@ -77,8 +79,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     device = _device(config["device"])
     if config["threads"]:
         torch.set_num_threads(config["threads"])
-    channels = config["model"]["channels"]
-    data = instantiate(config["dataset"], device=device, **({"channels": channels} if channels else {}))
+    data = load(config, device)
     example, targets = data.validation.draw(2, seed=0)
     network = build(config, data.classes, example)
     recovery = instantiate(config["training"]["recovery"])
@@ -91,6 +92,16 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     examples = config["method"].get("examples")
     evidence = Evidence(*data.validation.draw(examples, config["seed"])) if examples else None
     return Setup(device, data, network, example, chosen, evidence, criterion, recovery)
+
+
+def load(config: Mapping[str, Any], device: torch.device) -> Data:
+    """The data set, with the channels that the model asks for. Raises ValueError or FileNotFoundError for one that is not there."""
+    source = {key: value for key, value in config["dataset"].items() if key != "name"}
+    channels = config["model"]["channels"] or source["channels"]
+    try:
+        return instantiate(source, device=device, channels=channels)
+    except InstantiationException as error:
+        raise error.__cause__ or error
 
 
 def build(config: Mapping[str, Any], classes: int, example: Tensor) -> nn.Module:
@@ -110,16 +121,22 @@ def build(config: Mapping[str, Any], classes: int, example: Tensor) -> nn.Module
 
 
 def _rehearse(criterion: Any, network: nn.Module, chosen: Plan, evidence: Evidence, config: Mapping[str, Any]) -> None:
-    """Score two units of one group, so that an option that cannot work shows before the training, not after it."""
-    if isinstance(chosen.granularity, Weight) and "examples" in config["method"]:
-        raise ValueError("this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual")
-    group = chosen.groups[0]
-    pair = replace(group, ids=group.ids[:2], **(
-        {"slices": tuple(replace(s, index=s.index[:2]) for s in group.slices)} if hasattr(group, "slices") else {}))
+    """Score a little, so that an option that cannot work shows before the training, not after it."""
+    groups = chosen.groups
+    if "examples" in config["method"]:
+        if isinstance(chosen.granularity, Weight):
+            raise ValueError("this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual")
+        groups = [_pair(groups[0])]
     try:
-        criterion(network, [pair], evidence, config["seed"])
-    except TypeError as error:
-        raise ValueError(f"{config['method']['criterion']['_target_']} cannot take these options: {error}") from error
+        criterion(network, groups, evidence, config["seed"])
+    except (TypeError, RuntimeError) as error:
+        options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}
+        raise ValueError(f"method cannot work with the options {options}: {error}") from error
+
+
+def _pair(group: Group) -> Group:
+    """The first two units of a group, as a group."""
+    return replace(group, ids=group.ids[:2], slices=tuple(replace(s, index=s.index[:2]) for s in group.slices))
 
 
 def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module) -> tuple[Pruned, float]:
@@ -170,21 +187,22 @@ def _round(done: Round, config: Mapping[str, Any]) -> dict[str, Any]:
         "units": sum(map(len, units.values())),
         "accuracy_before": done.before,
         "accuracy_after": done.after,
-        "scoring_seconds": float(f"{done.scores.seconds:.4g}"),
+        "scoring_seconds": _short(done.scores.seconds),
         "evaluations": done.scores.evaluations,
         "kept": {name: len(ids) for name, ids in units.items()} if single else units,
-        "scores": {} if single else {name: _digits(values) for name, values in done.scores.by_group.items()},
+        "scores": {} if single else {
+            name: list(map(_short, values.tolist())) for name, values in done.scores.by_group.items()
+        },
     }
 
 
-def _digits(values: Tensor, significant: int = 6) -> Sequence[float]:
-    return [float(f"{value:.{significant}g}") for value in values.tolist()]
+def _short(value: float) -> float:
+    """Six significant digits: what a JSON file of many thousand scores needs."""
+    return float(f"{value:.6g}")
 
 
 def _device(name: str) -> torch.device:
     """The device of that name; "auto" is a GPU where there is one. Raises ValueError for one that is not here."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f"device={name} is not available here: choose auto or cpu")
-    return torch.device(name)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda is not available here: choose device=auto or device=cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

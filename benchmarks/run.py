@@ -1,6 +1,5 @@
 """The command: python -m benchmarks.run [-m] key=value …"""
 
-import logging
 import os
 import sys
 import time
@@ -18,29 +17,30 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks import pipeline, records, report, schema, stages, tracking
+from benchmarks import mistakes, pipeline, records, report, schema, stages, tracking
 
-log = logging.getLogger(__name__)
 AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "training")
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
 def run(config: DictConfig) -> None:
     """Make the run's record, unless it exists; a failure is recorded, told in one line, and the sweep goes on."""
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    mistakes.require_complete(config)
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, enum_to_str=True)  # type: ignore[assignment]
     name = records.identity(stages.run_parts(plain))
     folder = Path(plain["results"], plain["sweep"])
-    failed = folder / "failed" / f"{name}.json"
+    failure = folder / "failed" / f"{name}.json"
     start = time.perf_counter()
     try:
         if not plain["force"] and records.find(Path(plain["results"]), plain["sweep"], name):
             return _tell(plain, f"has its record {name}; force=true runs it again")
         record = pipeline.run(plain, _choices(plain))
         records.write(folder / "records" / f"{name}.json", record)
-        failed.unlink(missing_ok=True)
+        failure.unlink(missing_ok=True)
     except Exception as error:
-        records.write(failed, {"id": name, "error": _line(error), "config": plain, "traceback": traceback.format_exc()})
-        _tell(plain, f"FAILED: {_line(error)}")
+        line = mistakes.one_line(error)
+        records.write(failure, {"id": name, "error": line, "config": plain, "traceback": traceback.format_exc()})
+        _tell(plain, f"FAILED: {line}")
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(1)
         return
@@ -57,10 +57,9 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 def _tell(plain: dict[str, Any], what: str) -> None:
     """A line of progress, numbered in a sweep."""
     hydra_config = HydraConfig.get()
-    chosen = hydra_config.runtime.choices
     number = f"[{hydra_config.job.num + 1}/{os.environ['SWEEP_RUNS']}] " if hydra_config.mode == RunMode.MULTIRUN else ""
-    run_of = f"{plain['dataset']['name']} {chosen['model']} {chosen['method']} keep={plain['keep']:g} seed={plain['seed']}"
-    log.info("%s%s: %s", number, run_of, what)
+    chosen = _choices(plain)
+    print(f"{number}{chosen['dataset']} {chosen['model']} {chosen['method']} keep={plain['keep']:g} seed={plain['seed']}: {what}", flush=True)
 
 
 def _outcome(record: dict[str, Any]) -> str:
@@ -69,36 +68,32 @@ def _outcome(record: dict[str, Any]) -> str:
     return f"{pruned['accuracy']:.2%} (dense {dense['accuracy']:.2%}), {ratio:.1f}× fewer parameters"
 
 
-def _line(error: Exception) -> str:
-    """One line: a user's mistake as it is told, any other error with its type."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError | FileNotFoundError | FloatingPointError) else f"{type(error).__name__}: {text}"
-
-
 class Sweep(Callback):
     """Counts the runs of a multirun when it starts; prints its table, and fails if a run failed, when it ends."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        overrides = [*config.hydra.overrides.task, *(f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items())]
-        sweeps = {o.key_or_group: o for o in reversed(OverridesParser.create().parse_overrides(overrides))}
-        os.environ["SWEEP_RUNS"] = str(prod(len(list(o.sweep_string_iterator())) for o in sweeps.values() if o.is_sweep_override()))
+        params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+        overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+        last = {override.key_or_group: override for override in overrides}  # the command line's wins
+        os.environ["SWEEP_RUNS"] = str(prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override()))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.results, config.sweep)
-        log.info("\n%s", report.report(folder))
-        if failed := list((folder / "failed").glob("*.json")):
-            raise SystemExit(f"{len(failed)} runs failed: see {folder / 'failed'}; the same command tries them again")
+        failed = len(list((folder / "failed").glob("*.json")))
+        if list((folder / "records").glob("*.json")):
+            print(f"\n{report.report(folder)}")
+        if failed:
+            raise SystemExit(f"error: {failed} runs failed: {folder / 'failed'} says why; the same command tries them again")
 
 
 def main() -> None:
     """Run, and tell a mistake in the configuration in one line."""
     schema.register()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    logging.getLogger("torch").setLevel(logging.ERROR)
     try:
         run()
     except (HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(f"error: {mistakes.in_configuration(error)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
 """The types of what can be set from the command line, so that a wrong one stops before work is done."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
+
+
+Device = Enum("Device", "auto cpu cuda")
+Currency = Enum("Currency", "units parameters macs")
+Mode = Enum("Mode", "offline online disabled")
 
 
 @dataclass
@@ -30,7 +36,7 @@ class Training:
 class Budget:
     """methods.allocation.Budget, as configuration; the fraction is `keep`."""
 
-    of: str = "parameters"
+    of: Currency = Currency.parameters
     floor: int = 1
 
 
@@ -45,7 +51,7 @@ class Latency:
 
 @dataclass
 class Tracker:
-    mode: str = "offline"
+    mode: Mode = Mode.offline
     project: str = "shapley-pruning"
     entity: str | None = None
 
@@ -67,7 +73,7 @@ class Run:
     sweep: str = "scratch"
     results: str = "results"
     force: bool = False
-    device: str = "auto"
+    device: Device = Device.auto
     threads: int | None = None
     latency: Latency = field(default_factory=Latency)
     wandb: Tracker = field(default_factory=Tracker)

@@ -1,0 +1,46 @@
+"""One line for each mistake: what was wrong, the valid choices, the fix."""
+
+import re
+import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from hydra import compose, initialize
+from omegaconf import DictConfig, OmegaConf
+
+
+def require_complete(config: DictConfig) -> None:
+    """Exit, naming all values that the user has to give and did not."""
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        sys.exit(f"error: {', '.join(missing)} must be set: {' '.join(f'{key}=…' for key in missing)}")
+
+
+def one_line(error: Exception) -> str:
+    """A user's mistake as it was raised; any other error with its type."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError | FileNotFoundError | FloatingPointError) else f"{type(error).__name__}: {text}"
+
+
+def in_configuration(error: Exception) -> str:
+    """What Hydra found wrong, without what it says to its developers."""
+    text = " ".join(f"{error} {error.__cause__ or ''}".split())
+    if unknown := re.search(r"Could not override '([\w.]+)'", text):
+        return _unknown_key(unknown[1])
+    if unknown := re.search(r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search path|$)", text):
+        return f"{unknown[1]}={unknown[2]} is unknown{_meant(unknown[2], unknown[3].split())}"
+    return re.sub(r"(full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+ for details", "", text).strip()
+
+
+def _unknown_key(key: str) -> str:
+    parent, _, name = key.rpartition(".")
+    with initialize(config_path="../conf", version_base="1.3"):
+        rest = [argument for argument in sys.argv[1:] if "=" in argument and key not in argument and not argument.startswith("hydra.")]
+        config = compose("run", [argument for argument in rest if "," not in argument])
+    node = OmegaConf.select(config, parent) if parent else config
+    return f"{key} is unknown{_meant(name, map(str, node or ()))}"
+
+
+def _meant(name: str, choices: Iterable[str]) -> str:
+    choices = sorted(choice for choice in choices if not choice.startswith("_"))
+    near = get_close_matches(name, choices, n=1)
+    return f"{f' (did you mean {near[0]}?)' if near else ''}: choose one of {', '.join(choices)}"

@@ -1,0 +1,99 @@
+"""The command: python -m benchmarks.report NAME makes a sweep's tables and figure from its records."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures, records, tables
+from benchmarks.frame import frame
+
+TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
+FIGURES = ("accuracy_against_compression.png", "accuracy_against_compression.pdf")
+
+
+def report(folder: Path) -> str:
+    """Write the tables and figures of the sweep in `folder` beside its records; returns the Markdown table.
+
+    Raises ValueError where there are no records, or a corrupt one.
+    """
+    found, failed = records.load(folder), _failed(folder)
+    if not found:
+        raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
+    table = tables.tradeoff(frame(found))
+    text = _markdown(folder.name, found, failed, tables.markdown(table))
+    for name, content in zip(TABLES, (text, tables.latex(table), tables.csv(table)), strict=True):
+        records.write_text(folder / name, content)
+    for name in FIGURES:
+        figures.save(figures.accuracy_against_compression(table), folder / name)
+    return text
+
+
+def _failed(folder: Path) -> list[dict[str, Any]]:
+    """Failed runs that have no record since."""
+    paths = sorted((folder / "failed").glob("*.json"))
+    return [records.read(path) for path in paths if not (folder / "records" / path.name).exists()]
+
+
+def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
+    if not failed:
+        return ""
+    return f"{_count(len(failed), 'run')} failed, missing here; the first error: {failed[0]['error']}"
+
+
+def _markdown(
+    sweep: str, found: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]], sub_tables: str
+) -> str:
+    runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
+    parts = [
+        f"# Accuracy against size: {sweep}",
+        f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}.",
+        f"**{_missing(failed)}**" if failed else "",
+        sub_tables,
+        f"## Notes\n\n{tables.NOTES}",
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+
+
+def _machines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every distinct combination of processor, threads and torch behind the numbers."""
+    return sorted({_machine(record["machine"], record["versions"]["torch"]) for record in found})
+
+
+def _machine(machine: Mapping[str, Any], torch: str) -> str:
+    processor = machine.get("gpu") or machine["cpu"]
+    return f"{processor}, {_count(machine['threads'], 'thread')}, torch {torch}"
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number} {of}" if number == 1 else f"{number} {of}s"
+
+
+def _sweep(results: Path, name: str) -> Path:
+    """The folder of a sweep. Raises ValueError for an unknown one and names those that exist."""
+    names = sorted(path.parent.name for path in results.glob("*/records"))
+    if name not in names and not (results / name / "failed").exists():
+        known = f"choose {', '.join(names)}" if names else "it has none, python -m benchmarks.run makes them"
+        raise ValueError(f"{name!r} is not a sweep in {results}: {known}")
+    return results / name
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table and the files written; 2 for what cannot be reported."""
+    parser = argparse.ArgumentParser("python -m benchmarks.report", description="Tables and figure of a sweep.")
+    parser.add_argument("name", help="of the sweep: a folder in results/")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where the sweeps are")
+    chosen = parser.parse_args(arguments)
+    try:
+        folder = _sweep(chosen.results, chosen.name)
+        print(report(folder))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("Written:", *(f"  {folder / name}" for name in (*TABLES, *FIGURES)), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

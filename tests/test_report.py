@@ -1,0 +1,103 @@
+"""A sweep's folder becomes tables and figures, the same ones every time, or one line that says why not."""
+
+import json
+
+import pytest
+from matplotlib.image import imread
+
+from benchmarks.figures import accuracy_against_compression
+from benchmarks.frame import frame
+from benchmarks.report import FIGURES, TABLES, main, report
+from benchmarks.tables import tradeoff
+from tests.synthetic import golden, record, write
+
+FILES = (*TABLES, *FIGURES)
+
+
+def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
+    folder = write(tmp_path / "demo", golden())
+    text = report(folder)
+    assert text == (folder / "tradeoff.md").read_text()
+    assert text.startswith("# Accuracy against size: demo\n")
+    assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
+    assert {path.name for path in folder.iterdir() if path.is_file()} == set(FILES)  # nothing temporary
+    assert imread(folder / FIGURES[0]).shape[0] > 500
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    one, two = (write(tmp_path / place / "demo", golden()[:24]) for place in ("one", "two"))
+    assert report(one) == report(two)
+    for name in FILES:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+def test_every_machine_is_named(tmp_path):
+    other = record(seed=1)
+    other["machine"] |= {"cpu": "Other CPU", "threads": 8}
+    text = report(write(tmp_path / "demo", [record(), other]))
+    assert "on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1; Other CPU, 8 threads, torch 2.14.1.\n" in text
+
+
+def test_failed_runs_are_counted_unless_they_succeeded_since(tmp_path):
+    failed = (("aaa", "loss is nan"), ("bbb", "no network"), (record()["id"], "old"))
+    folder = write(tmp_path / "demo", [record()], tuple({"id": name, "error": error} for name, error in failed))
+    assert "**2 runs failed, missing here; the first error: loss is nan**" in report(folder)
+
+
+def test_main_prints_the_table_and_what_was_written(tmp_path, capsys):
+    write(tmp_path / "demo", [record()])
+    assert main(["demo", "--results", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "shapley" in printed
+    assert all(str(tmp_path / "demo" / name) in printed for name in FILES)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("demmo", "'demmo' is not a sweep in {results}: choose demo, empty"),
+        ("empty", "{results}/empty has no records: run its sweep first"),
+        ("failed", "{results}/failed has no records: 1 run failed, missing here; the first error: no network"),
+        ("corrupt", "{results}/corrupt/records/x.json is not a record"),
+    ],
+)
+def test_what_cannot_be_reported_is_told_in_one_line(name, message, tmp_path, capsys):
+    write(tmp_path / "demo", [record()])
+    write(tmp_path / "empty", [])
+    if name == "failed":
+        write(tmp_path / name, [], ({"id": "aaa", "error": "no network"},))
+    if name == "corrupt":
+        write(tmp_path / name, [])
+        (tmp_path / name / "records" / "x.json").write_text("{")
+    assert main([name, "--results", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("error: " + message.format(results=tmp_path))
+
+
+def test_no_sweeps_at_all(tmp_path, capsys):
+    assert main(["demo", "--results", str(tmp_path)]) == 2
+    assert "it has none, python -m benchmarks.run makes them" in capsys.readouterr().err
+
+
+def test_a_failed_report_leaves_the_old_one(tmp_path):
+    folder = write(tmp_path / "demo", [record()])
+    report(folder)
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    (folder / "records" / "broken.json").write_text(json.dumps({"id": "another"}))
+    with pytest.raises(ValueError, match="broken.json is not a record"):
+        report(folder)
+    assert before == {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_the_figure_has_a_panel_for_each_model_and_a_line_for_each_method():
+    figure = accuracy_against_compression(tradeoff(frame(golden())))
+    assert [axes.get_title() for axes in figure.axes] == ["digits · convnet", "digits · mlp"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["shapley", "magnitude", "random", "gradual", "dense"]
+    assert all(len(axes.containers) == 4 for axes in figure.axes)
+    points = figure.axes[0].containers[0].lines[0]
+    table = tradeoff(frame(golden()))
+    shapley = table[(table["model"] == "convnet") & (table["label"] == "shapley")]
+    assert list(points.get_ydata()) == list(shapley["accuracy"])

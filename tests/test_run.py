@@ -1,0 +1,128 @@
+"""The command line: sweeps continue, runs are no-ops when they exist, and mistakes are told in one line."""
+
+import json
+
+import pytest
+
+from benchmarks import records
+
+FEW = "method.criterion.permutations=1"
+
+
+def recorded(folder, sweep="scratch"):
+    return records.load(folder / sweep)
+
+
+def test_a_run_leaves_a_whole_record_and_is_not_run_twice(command, tmp_path):
+    code, said = command("method=shapley", FEW, "keep=0.25")
+    assert code == 0 and said.startswith("digits mlp shapley keep=0.25 seed=0: ")
+    (record,) = recorded(tmp_path)
+    assert record["pruned"]["parameters"] <= 0.25 * record["dense"]["parameters"]
+    assert record["budget"]["achieved"] == pytest.approx(record["pruned"]["parameters"] / record["dense"]["parameters"])
+    kept, scores = (record["rounds"][0][key] for key in ("kept", "scores"))
+    assert {name: len(values) for name, values in scores.items()} == {"1": 128, "3": 64}
+    weakest_kept = {name: min(scores[name][unit] for unit in units) for name, units in kept.items()}
+    assert all(sum(s > weakest_kept[name] for s in scores[name]) < len(kept[name]) for name in kept)
+    assert record["rounds"][0]["evaluations"] == record["cost"]["evaluations"] > 0
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    code, said = command("method=shapley", FEW, "keep=0.25")
+    assert code == 0 and "has its record" in said
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert command("method=shapley", FEW, "keep=0.25", "force=true")[1] != said
+
+
+def test_another_sweep_takes_over_a_record_that_exists(command, tmp_path):
+    command("method=magnitude")
+    code, said = command("method=magnitude", "sweep=mine")
+    assert code == 0 and "has its record" in said
+    (copy,), (original,) = recorded(tmp_path, "mine"), recorded(tmp_path)
+    assert copy == {**original, "sweep": "mine"}
+
+
+def test_a_sweep_prints_its_table_shares_the_dense_network_and_continues(command, tmp_path):
+    code, said = command("-m", "method=magnitude,random", "seed=0,1", "sweep=pair")
+    assert code == 0 and "[4/4]" in said and "| magnitude" in said and "| random" in said
+    assert len(list((tmp_path / "cache" / "dense").glob("*.safetensors"))) == 2
+    (tmp_path / "pair" / "records" / f"{recorded(tmp_path, 'pair')[0]['id']}.json").unlink()
+    code, said = command("-m", "method=magnitude,random", "seed=0,1", "sweep=pair")
+    assert code == 0 and said.count("has its record") == 3 and len(recorded(tmp_path, "pair")) == 4
+
+
+def test_a_failed_run_is_recorded_and_the_sweep_goes_on(command, tmp_path):
+    code, said = command("-m", "method=taylor,magnitude", "worth=accuracy", "sweep=half")
+    assert code == 1 and "1 runs failed" in said and "[2/2] digits mlp magnitude" in said
+    (failure,) = (tmp_path / "half" / "failed").glob("*.json")
+    failed = json.loads(failure.read_text())
+    assert failed["error"].startswith("taylor needs a worth with a derivative") and "Traceback" in failed["traceback"]
+    assert [record["choices"]["method"] for record in recorded(tmp_path, "half")] == ["magnitude"]
+
+
+def test_recalled_and_computed_stages_continue_identically(command, tmp_path):
+    """A second method of a seed recalls the dense network and scores; alone it makes them: the records agree."""
+    command("method=shapley", FEW, "keep=0.5")
+    command("method=shapley", FEW, "keep=0.25")
+    recalled = next(record for record in recorded(tmp_path) if record["budget"]["keep"] == 0.25)
+    command("method=shapley", FEW, "keep=0.25", f"results={tmp_path / 'alone'}")
+    (alone,) = recorded(tmp_path / "alone")
+    for record in (recalled, alone):
+        for one in record["rounds"]:
+            del one["scoring_seconds"]
+        del record["pruned"]["latency"], record["dense"]["latency"]
+    assert recalled["rounds"] == alone["rounds"]
+    assert (recalled["pruned"], recalled["dense"]) == (alone["pruned"], alone["dense"])
+
+
+MISTAKES = {
+    "method=shaply": r"method=shaply is unknown \(did you mean shapley\?\): choose one of gradual, leave_one_out, magnitude",
+    "model=mpl": r"model=mpl is unknown \(did you mean mlp\?\): choose one of convnet",
+    "dataset=cifar": r"dataset=cifar is unknown \(did you mean cifar10\?\)",
+    "experiment=quick": r"experiment=quick is unknown",
+    "kep=0.5": r"kep is unknown \(did you mean keep\?\)",
+    "method.criterion.permutation=3": r"method\.criterion\.permutation is unknown \(did you mean permutations\?\)",
+    "method.criterion.permutations=many": r"method cannot work with the options .*'permutations': 'many'",
+    "seed=x": r"seed=x Value 'x' of type 'str' could not be converted to Integer",
+    "training.dense.epochs=long": r"epochs=long Value 'long' of type 'str' could not be converted to Integer",
+    "budget.of=flops": r"Invalid value 'flops', expected one of \[units, parameters, macs\]",
+    "wandb.mode=on": r"Invalid value 'on', expected one of \[offline, online, disabled\]",
+    "keep=1.5": r"keep=1\.5 is not a fraction: choose 0 < keep <= 1",
+    "keep=0.001": r"keep=0\.001 of parameters is infeasible: .* smallest feasible is keep=0\.\d+",
+    "dataset=parquet": r"dataset\.name, dataset\.root must be set",
+    "granularity=weight": r"this method scores units, not weights: choose granularity=unit",
+    "schedule=gradual schedule.frequency=500": r"frequency=500 has no removal in .* lower schedule\.frequency",
+    "training.dense.optimizer.lr=1e9": r"training diverged at step \d+ .*lower training",
+    "model=vgg11_bn dataset.size=4": r"vgg11_bn cannot take images of \(3, 4, 4\) .*resize them with dataset\.size",
+    "model=mlp model.network.hidden=[]": r"Sequential has no units to prune",
+    "dataset=mnist dataset.root=ROOT": r"no usable MNIST in '.*' and no download .*dataset\.root=FOLDER",
+    "dataset=image_folder dataset.name=mine dataset.root=ROOT/none dataset.size=32": r"none",
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_a_mistake_is_told_in_one_line_before_work_is_done(arguments, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
+    (tmp_path / "root").mkdir()
+    import re
+    code, said = command(*arguments.replace("ROOT", str(tmp_path / "root")).split(), "method=shapley" if "method" not in arguments else "seed=0")
+    assert code == 1
+    assert re.search(MISTAKES[arguments], said), said
+    assert "\n" not in said
+    assert not list(tmp_path.rglob("*.safetensors")) and not list(tmp_path.rglob("records"))
+
+
+def _no_network(*arguments, **options):
+    from urllib.error import URLError
+    raise URLError("no network")
+
+
+def test_a_corrupt_checkpoint_a_corrupt_record_and_corrupt_scores_are_named(command, tmp_path):
+    command("method=shapley", FEW)
+    (record,) = (tmp_path / "scratch" / "records").glob("*.json")
+    (scores,) = (tmp_path / "cache" / "scores").glob("*.safetensors")
+    (dense,) = (tmp_path / "cache" / "dense").glob("*.safetensors")
+    for path, what in ((record, "is not a record"), (scores, "holds no scores"), (dense, "is not a checkpoint")):
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        code, said = command("method=shapley", FEW, *([] if path == record else ["force=true"]))
+        assert code == 1 and f"{path} {what}" in said and "delete it" in said and "\n" not in said
+        path.write_bytes(content)
+    assert command("method=shapley", FEW)[0] == 0
