@@ -41,7 +41,7 @@ def accuracy_against_compression(table: pd.DataFrame) -> Figure:
     for axes, (key, panel) in zip(grid.flat, panels, strict=False):
         _draw(axes, panel, styles)
         axes.set_title(_title(table, *key), fontsize=11)
-    for axes in grid.flat[len(panels):]:
+    for axes in grid.flat[len(panels) :]:
         axes.remove()
     _legend(figure, grid[0, 0], styles, entries)
     _captions(figure, table)
@@ -75,9 +75,16 @@ def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str
         aside = 2 ** (0.025 * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
         line = line.sort_values("nonzero_compression")
         axes.errorbar(
-            line["nonzero_compression"] * aside, line["accuracy"], yerr=line["accuracy_ci95"].fillna(0),
-            **styles[label], markersize=5, markeredgecolor="white", markeredgewidth=0.6,
-            linewidth=1.6, elinewidth=1.1, capsize=2.2,
+            line["nonzero_compression"] * aside,
+            line["accuracy"],
+            yerr=line["accuracy_ci95"].fillna(0),
+            **styles[label],
+            markersize=5,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            linewidth=1.6,
+            elinewidth=1.1,
+            capsize=2.2,
         )
     _scale(axes, panel["nonzero_compression"].dropna())
 

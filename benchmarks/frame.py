@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.stages import run_parts
+from benchmarks.identity import run_parts
 from benchmarks.statistics import ratio_interval
 
 PANEL = ["dataset", "model", "of"]  # one sub-table of a table, one panel of a figure
@@ -106,6 +106,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         "seed": record["seed"],
         **{name: pruned[name] for name in MEASURED},
         **{f"dense_{name}": dense[name] for name in MEASURED},
+        "unrecovered": record["rounds"][-1]["accuracy_before"],
         "drop": dense["accuracy"] - pruned["accuracy"],
         "compression": dense["parameters"] / pruned["parameters"],
         "nonzero_compression": dense["nonzero_parameters"] / pruned["nonzero_parameters"],

@@ -61,8 +61,8 @@ def latencies(
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds per forward pass: every sample, by network and batch size.
 
-    The networks take turns, so that a drift of the machine meets all alike; three turns warm up. A batch size ends after
-    `repeats` turns, or sooner, with at least five, once `seconds` have passed.
+    The networks take turns, so that a drift of the machine meets all alike; three turns warm up. A batch size ends
+    after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
     """
     samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     for batch in batches:
@@ -97,8 +97,12 @@ def _wait(device: torch.device) -> None:
 def machine(device: torch.device) -> dict[str, str | int]:
     """What the timings were taken on."""
     return {
-        "cpu": _cpu(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads(), "device": device.type,
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "", "system": platform.system(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        "system": platform.system(),
     }
 
 

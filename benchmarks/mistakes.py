@@ -18,7 +18,11 @@ def require_complete(config: DictConfig) -> None:
 def one_line(error: Exception) -> str:
     """A user's mistake as it was raised; any other error with its type."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError | FileNotFoundError | FloatingPointError) else f"{type(error).__name__}: {text}"
+    return (
+        text
+        if isinstance(error, ValueError | FileNotFoundError | FloatingPointError)
+        else f"{type(error).__name__}: {text}"
+    )
 
 
 def in_configuration(error: Exception) -> str:
@@ -26,15 +30,23 @@ def in_configuration(error: Exception) -> str:
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
     if unknown := re.search(r"Could not override '([\w.]+)'", text):
         return _unknown_key(unknown[1])
-    if unknown := re.search(r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search path|$)", text):
+    if unknown := re.search(
+        r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search path|$)", text
+    ):
         return f"{unknown[1]}={unknown[2]} is unknown{_meant(unknown[2], unknown[3].split())}"
-    return re.sub(r"(full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+ for details", "", text).strip()
+    return re.sub(
+        r"(full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+ for details", "", text
+    ).strip()
 
 
 def _unknown_key(key: str) -> str:
     parent, _, name = key.rpartition(".")
     with initialize(config_path="../conf", version_base="1.3"):
-        rest = [argument for argument in sys.argv[1:] if "=" in argument and key not in argument and not argument.startswith("hydra.")]
+        rest = [
+            argument
+            for argument in sys.argv[1:]
+            if "=" in argument and key not in argument and not argument.startswith("hydra.")
+        ]
         config = compose("run", [argument for argument in rest if "," not in argument])
     node = OmegaConf.select(config, parent) if parent else config
     return f"{key} is unknown{_meant(name, map(str, node or ()))}"

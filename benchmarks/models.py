@@ -14,17 +14,29 @@ def mlp(num_classes: int, hidden: Sequence[int] = (128, 64)) -> nn.Module:
 
 def convnet(num_classes: int, widths: Sequence[int] = (16, 32, 64)) -> nn.Module:
     """Three 3×3 convolutions with BatchNorm, the first two followed by pooling, and a linear layer on the mean."""
-    blocks = [layer for width in widths
-              for layer in (nn.LazyConv2d(width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))]
+    blocks = [
+        layer
+        for width in widths
+        for layer in (nn.LazyConv2d(width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
+    ]
     return nn.Sequential(*blocks[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(num_classes))
 
 
 def lenet5(num_classes: int) -> nn.Module:
     """LeNet-5 (LeCun et al. 1998) with ReLU and max pooling, as it is used today."""
     return nn.Sequential(
-        nn.LazyConv2d(6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.LazyLinear(120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, num_classes),
+        nn.LazyConv2d(6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.LazyLinear(120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, num_classes),
     )
 
 
@@ -47,6 +59,8 @@ class BasicBlock(nn.Module):
 def resnet20(num_classes: int, width: int = 16) -> nn.Module:
     """The CIFAR ResNet of 20 layers (He et al. 2016, section 4.2): three stages of three blocks."""
     stem = [nn.LazyConv2d(width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    stages = [nn.Sequential(*(BasicBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else 1) for i in range(3)))
-              for inputs, outputs, stride in ((width, width, 1), (width, 2 * width, 2), (2 * width, 4 * width, 2))]
+    stages = [
+        nn.Sequential(*(BasicBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else 1) for i in range(3)))
+        for inputs, outputs, stride in ((width, width, 1), (width, 2 * width, 2), (2 * width, 4 * width, 2))
+    ]
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, num_classes))

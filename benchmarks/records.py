@@ -1,18 +1,11 @@
-"""Records: one JSON file a run, named by the hash of what the run depends on."""
+"""Records: one JSON file a run, named by its identity."""
 
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-
-def identity(parts: Any) -> str:
-    """Twelve hexadecimal digits that stand for a run or a stage: equal parts, equal name, in whatever order of keys."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks import mistakes, pipeline, records, report, schema, stages, tracking
+from benchmarks import mistakes, pipeline, records, report, schema, tracking
+from benchmarks.identity import identity, run_parts
 
 AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "training")
 
@@ -27,7 +28,7 @@ def run(config: DictConfig) -> None:
     """Make the run's record, unless it exists; a failure is recorded, told in one line, and the sweep goes on."""
     mistakes.require_complete(config)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-    name = records.identity(stages.run_parts(plain))
+    name = identity(run_parts(plain))
     folder = Path(plain["results"], plain["sweep"])
     failure = folder / "failed" / f"{name}.json"
     start = time.perf_counter()
@@ -56,10 +57,12 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 
 def _tell(plain: dict[str, Any], what: str) -> None:
     """A line of progress, numbered in a sweep."""
-    hydra_config = HydraConfig.get()
-    number = f"[{hydra_config.job.num + 1}/{os.environ['SWEEP_RUNS']}] " if hydra_config.mode == RunMode.MULTIRUN else ""
-    chosen = _choices(plain)
-    print(f"{number}{chosen['dataset']} {chosen['model']} {chosen['method']} keep={plain['keep']:g} seed={plain['seed']}: {what}", flush=True)
+    hydra_config, chosen = HydraConfig.get(), _choices(plain)
+    number = (
+        f"[{hydra_config.job.num + 1}/{os.environ['SWEEP_RUNS']}] " if hydra_config.mode == RunMode.MULTIRUN else ""
+    )
+    name = f"{chosen['dataset']} {chosen['model']} {chosen['method']} keep={plain['keep']:g} seed={plain['seed']}"
+    print(f"{number}{name}: {what}", flush=True)
 
 
 def _outcome(record: dict[str, Any]) -> str:
@@ -75,7 +78,9 @@ class Sweep(Callback):
         params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
         overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
         last = {override.key_or_group: override for override in overrides}  # the command line's wins
-        os.environ["SWEEP_RUNS"] = str(prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override()))
+        os.environ["SWEEP_RUNS"] = str(
+            prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
+        )
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.results, config.sweep)
@@ -83,7 +88,9 @@ class Sweep(Callback):
         if list((folder / "records").glob("*.json")):
             print(f"\n{report.report(folder)}")
         if failed:
-            raise SystemExit(f"error: {failed} runs failed: {folder / 'failed'} says why; the same command tries them again")
+            raise SystemExit(
+                f"error: {failed} runs failed: {folder / 'failed'} says why; the same command tries them again"
+            )
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-
 Device = Enum("Device", "auto cpu cuda")
 Currency = Enum("Currency", "units parameters macs")
 Mode = Enum("Mode", "offline online disabled")

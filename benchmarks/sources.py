@@ -29,9 +29,7 @@ def digits(*, device: Device, **common: Any) -> Data:
     return in_memory(Images(pixels[rest], labels[rest]), Images(pixels[test], labels[test]), device, **common)
 
 
-def torchvision_set(
-    dataset: type[VisionDataset], root: str = "data", *, device: Device, **common: Any
-) -> Data:
+def torchvision_set(dataset: type[VisionDataset], root: str = "data", *, device: Device, **common: Any) -> Data:
     """MNIST, FashionMNIST, CIFAR10 or CIFAR100 of torchvision, downloaded to root when missing there.
 
     Raises FileNotFoundError when root lacks the data and they cannot be downloaded.

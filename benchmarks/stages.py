@@ -2,10 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
@@ -19,25 +18,6 @@ from methods import surgery
 from methods.criterion import Scores
 from methods.game import Evidence
 from methods.pruning import Score
-
-PLACES = ("root", "workers", "download")  # where the data lie and who reads them: not what they are
-
-
-def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a dense network depends on."""
-    dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
-    return {"dataset": dataset, "model": config["model"], "training": config["training"]["dense"], "seed": config["seed"]}
-
-
-def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scores of a dense network depend on."""
-    return {**dense_parts(config), "method": config["method"], "granularity": config["granularity"]}
-
-
-def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run depends on; device, threads, folders and trackers are not among it."""
-    axes = ("schedule", "allocation", "budget", "keep")
-    return {**scores_parts(config), **{axis: config[axis] for axis in axes}, "recovery": config["training"]["recovery"]}
 
 
 @dataclass(frozen=True)
@@ -68,6 +48,7 @@ def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: in
 
     Criteria that look at no evidence are faster than a file and are never stored.
     """
+
     def compute(model: nn.Module, groups: Sequence) -> Scores:
         start = time.perf_counter()
         scores = criterion(model, groups, evidence, seed)

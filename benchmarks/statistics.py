@@ -45,8 +45,14 @@ def ratio_interval(
     if dense.size < 2:
         return ratio, float("nan"), float("nan")
     found = stats.bootstrap(
-        (dense, pruned), _ratio_of_medians, paired=True, vectorized=True, method="percentile",
-        confidence_level=LEVEL, n_resamples=resamples, rng=np.random.default_rng(seed),
+        (dense, pruned),
+        _ratio_of_medians,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        confidence_level=LEVEL,
+        n_resamples=resamples,
+        rng=np.random.default_rng(seed),
     )
     return ratio, float(found.confidence_interval.low), float(found.confidence_interval.high)
 

@@ -9,14 +9,21 @@ from benchmarks.statistics import mean_interval, paired_difference
 
 ORDER = ("dense", "shapley", "magnitude", "random", "gradual")  # then alphabetically
 MEANS = (
-    "parameters", "nonzero_parameters", "macs", "bytes",
-    "compression", "nonzero_compression", "speedup_macs", "bytes_ratio",
+    "parameters",
+    "nonzero_parameters",
+    "macs",
+    "bytes",
+    "compression",
+    "nonzero_compression",
+    "speedup_macs",
+    "bytes_ratio",
 )
 COSTS = ("scoring_seconds", "evaluations", "recovery_seconds", "training_seconds")
 NOTES = """\
 - n: seeds. ± is the half width of the 95 % Student t interval over seeds; one seed has none.
 - accuracy %: top-1 on the test set. vs magnitude: difference in points to magnitude pruning, paired by seed \
 (in brackets: the number of pairs, where it is not n); empty without a partner.
+- unrecovered %: top-1 on the validation part right after the last removal, before the recovery that follows it.
 - **Bold**: the best of its keep, where the 95 % interval of its paired difference to the runner-up excludes 0 \
 (not corrected for many comparisons).
 - compression: parameters, dense ÷ pruned (non-zero: those that are not zero; shown where it differs); \
@@ -36,9 +43,7 @@ def tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = pd.concat([frame, _dense(frame)], ignore_index=True)
     keys = [*CELL, "label"]
-    table = pd.DataFrame(
-        [dict(zip(keys, key, strict=True)) | _summary(group) for key, group in rows.groupby(keys)]
-    )
+    table = pd.DataFrame([dict(zip(keys, key, strict=True)) | _summary(group) for key, group in rows.groupby(keys)])
     best = {(*key, _best(group)) for key, group in frame.groupby(CELL)}
     table["best"] = [key in best for key in table[keys].itertuples(index=False, name=None)]
     return _sorted(table)
@@ -59,9 +64,16 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
     if len(pairs):
         difference = paired_difference(100 * pairs["accuracy"], 100 * pairs["magnitude_accuracy"])
     return {
-        "n": len(rows), "accuracy": accuracy, "accuracy_ci95": half_width,
-        "pairs": len(pairs), "difference": difference[0], "difference_ci95": difference[1],
-        **rows[list(MEANS)].mean(), **dict(_latencies(rows)), **rows[list(COSTS)].mean(),
+        "n": len(rows),
+        "accuracy": accuracy,
+        "accuracy_ci95": half_width,
+        "pairs": len(pairs),
+        **dict(zip(("unrecovered", "unrecovered_ci95"), mean_interval(100 * rows["unrecovered"]), strict=True)),
+        "difference": difference[0],
+        "difference_ci95": difference[1],
+        **rows[list(MEANS)].mean(),
+        **dict(_latencies(rows)),
+        **rows[list(COSTS)].mean(),
     }
 
 
@@ -145,8 +157,12 @@ def _latex(dataset: str, model: str, of: str, panel: pd.DataFrame) -> str:
     caption = f"{dataset}, {model}, budget in {of}. {_dense_line(panel)}".replace("_", "\\_")
     return _typeset(
         style.to_latex(
-            hrules=True, column_format="rl" + "r" * (cells.shape[1] - 2), environment="table*",
-            position_float="centering", caption=caption, label=f"tab:{dataset}-{model}-{of}",
+            hrules=True,
+            column_format="rl" + "r" * (cells.shape[1] - 2),
+            environment="table*",
+            position_float="centering",
+            caption=caption,
+            label=f"tab:{dataset}-{model}-{of}",
         )
     )
 
@@ -167,6 +183,7 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
         "n": panel["n"].map(str),
         "accuracy %": _interval(panel, "accuracy", "{:.1f}"),
         "vs magnitude": _difference(panel),
+        "unrecovered %": _interval(panel, "unrecovered", "{:.1f}"),
         "compression": _text(panel["compression"], "{:.2f}×"),
         "non-zero": _text(panel["nonzero_compression"], "{:.2f}×"),
         "file": _text(panel["bytes_ratio"], "{:.2f}×"),

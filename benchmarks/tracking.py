@@ -28,10 +28,18 @@ def track(record: Mapping[str, Any], mode: str, project: str, entity: str | None
 def _log(record: Mapping[str, Any], **where: Any) -> None:
     choices = record["choices"]
     run = wandb.init(
-        **where, id=record["id"], group=record["sweep"], job_type=choices["method"], tags=[choices["dataset"], choices["model"]],
+        **where,
+        id=record["id"],
+        group=record["sweep"],
+        job_type=choices["method"],
+        tags=[choices["dataset"], choices["model"]],
         name=f"{choices['model']} {choices['method']} {record['budget']['keep']:g} seed {record['seed']}",
-        config=record["config"], resume="allow" if where["mode"] == "online" else None, reinit="finish_previous",
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True),
+        config=record["config"],
+        resume="allow" if where["mode"] == "online" else None,
+        reinit="finish_previous",
+        settings=wandb.Settings(
+            silent=True, console="off", x_disable_stats=True, x_save_requirements=False, disable_git=True
+        ),
     )
     with run:
         run.define_metric("step")
@@ -47,7 +55,7 @@ COLUMNS = ("network", "keep", "accuracy", "loss", "parameters", "macs", "bytes",
 
 
 def tradeoff(record: Mapping[str, Any]) -> Iterator[list[Any]]:
-    """The dense and the pruned network, a row each: what was paid and what was got; latencies are medians in seconds."""
+    """The dense and the pruned network, a row each: what was paid and what was got; latencies: medians in seconds."""
     for network, keep in (("dense", 1.0), ("pruned", record["budget"]["achieved"])):
         measured = record[network]
         times = {f"latency_{batch}": median(samples) for batch, samples in measured["latency"].items()}

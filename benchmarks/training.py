@@ -15,7 +15,7 @@ from benchmarks.data import Part, steps, steps_per_epoch
 
 @dataclass
 class Recipe:
-    """How to train: `warmup` is the fraction of all steps in which the learning rate rises, a cosine to zero follows."""
+    """How to train: the learning rate rises for the fraction `warmup` of all steps, then falls to zero as a cosine."""
 
     epochs: int
     batch_size: int
@@ -76,4 +76,6 @@ def _require_finite(losses: list[Tensor], start: int, recipe: Recipe) -> None:
     if not finite.all():
         rate = recipe.optimizer.keywords.get("lr")
         step = start + int((~finite).nonzero()[0])
-        raise FloatingPointError(f"training diverged at step {step} with learning rate {rate}: lower training.*.optimizer.lr")
+        raise FloatingPointError(
+            f"training diverged at step {step} with learning rate {rate}: lower training.*.optimizer.lr"
+        )

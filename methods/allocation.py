@@ -73,8 +73,8 @@ def allocate(
 ) -> dict[str, Tensor]:
     """The ids that stay, by group: the weakest units go, one by one, until the network costs at most the budget.
 
-    So the budget is met to within the cost of the unit that went last. Ties are broken by group, then the larger id goes.
-    Raises ValueError for scores that are not finite, and for a budget that the floors make infeasible.
+    So the budget is met to within the cost of the unit that went last. Ties are broken by group, then the larger id
+    goes. Raises ValueError for scores that are not finite, and for a budget that the floors make infeasible.
     """
     require_feasible(cost, budget)
     weakest, group_of = _ranking(scores, groups, budget.floor, comparable)

@@ -1,6 +1,7 @@
 """What a network costs, as a function of how many units each group has left: no surgery needed to know."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from methods.groups import WRITERS, Group, is_depthwise
+from methods.groups import NORMS, WRITERS, Group, evaluation, weight_of
 
 
 @dataclass(frozen=True)
@@ -32,24 +33,37 @@ def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: st
     `model` and `groups` are the dense network's. Raises ValueError for another name.
     """
     sizes = np.array([group.size for group in groups])
-    if of == "units":
-        return Cost(np.sum, sizes)
-    if of not in ("parameters", "macs"):
-        raise ValueError(f"budget={of} is unknown: choose units, parameters or macs")
+    match of:
+        case "units":
+            return Cost(np.sum, sizes)
+        case "parameters":
+            return Cost(_parameters(model, groups), sizes)
+        case "macs":
+            return Cost(_macs(model, groups, example), sizes)
+    raise ValueError(f"budget={of} is unknown: choose units, parameters or macs")
+
+
+def _parameters(model: nn.Module, groups: Sequence[Group]) -> Callable[[np.ndarray], float]:
     layers = _layers(model)
-    positions = _positions(model, layers, example) if of == "macs" else None
-    weights = np.array([w.numel() if (w := layer.weight) is not None and w.dim() > 1 else 0 for layer in layers.values()])
-    others = np.array([sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers.values()]) - weights
-    shrinkage = _Shrinkage.of(layers, groups, sizes)
-    if positions is not None:
-        return Cost(lambda counts: weights * positions @ np.prod(shrinkage(counts), axis=0), sizes)
-    fixed = sum(p.numel() for p in model.parameters()) - weights.sum() - others.sum()
+    shrinkage = _Shrinkage.of(layers, groups)
+    matrices = np.array([_matrix(layer) for layer in layers.values()])
+    vectors = (
+        np.array([sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers.values()]) - matrices
+    )
+    fixed = sum(p.numel() for p in model.parameters()) - matrices.sum() - vectors.sum()
 
     def parameters(counts: np.ndarray) -> float:
         outs, ins = shrinkage(counts)
-        return fixed + weights @ (outs * ins) + others @ outs
+        return fixed + matrices @ (outs * ins) + vectors @ outs
 
-    return Cost(parameters, sizes)
+    return parameters
+
+
+def _macs(model: nn.Module, groups: Sequence[Group], example: Tensor) -> Callable[[np.ndarray], float]:
+    layers = _layers(model)
+    shrinkage = _Shrinkage.of(layers, groups)
+    macs = np.array([_matrix(layer) for layer in layers.values()]) * _positions(model, layers, example)
+    return lambda counts: macs @ np.prod(shrinkage(counts), axis=0)
 
 
 @dataclass(frozen=True)
@@ -60,28 +74,30 @@ class _Shrinkage:
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, layers: dict[str, nn.Module], groups: Sequence[Group], sizes: np.ndarray) -> "_Shrinkage":
+    def of(cls, layers: dict[str, nn.Module], groups: Sequence[Group]) -> "_Shrinkage":
         lost = np.zeros((2, len(layers), len(groups)))
         row = {name: i for i, name in enumerate(layers)}
         for column, group in enumerate(groups):
             for s in group.slices:
                 side = 0 if s.side == "out" else 1
                 lost[side, row[s.layer], column] += s.index.shape[1] / _channels(layers[s.layer], side)
-        return cls(lost, sizes)
+        return cls(lost, np.array([group.size for group in groups]))
 
     def __call__(self, counts: np.ndarray) -> np.ndarray:
         return 1 - self.lost @ (self.sizes - counts)
 
 
-def _channels(layer: nn.Module, side: int) -> int:
-    weight = layer.weight if layer.weight is not None else layer.running_mean
-    return weight.shape[side]  # type: ignore[union-attr, operator, index, return-value]
-
-
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that groups can touch."""
-    kinds = (*WRITERS, nn.modules.batchnorm._BatchNorm)
-    return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+    return {name: module for name, module in model.named_modules() if isinstance(module, WRITERS + NORMS)}
+
+
+def _channels(layer: nn.Module, side: int) -> int:
+    return layer.num_features if isinstance(layer, NORMS) else weight_of(layer).shape[side]
+
+
+def _matrix(layer: nn.Module) -> int:
+    return weight_of(layer).numel() if isinstance(layer, WRITERS) else 0
 
 
 def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) -> np.ndarray:
@@ -90,21 +106,15 @@ def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) 
 
     def count(name: str) -> Callable:
         def hook(layer: nn.Module, inputs: object, output: Tensor) -> None:
-            channels = layer.weight.shape[0]  # type: ignore[index, union-attr]
-            applied[name] += prod(output.shape) // (channels * len(example))
+            applied[name] += prod(output.shape) // (_channels(layer, 0) * len(example))
+
         return hook
 
-    matrices = {name: layer for name, layer in layers.items() if isinstance(layer, WRITERS)}
-    hooks = [layer.register_forward_hook(count(name)) for name, layer in matrices.items()]
-    training = [m for m in model.modules() if m.training]
-    try:
-        with torch.no_grad():
-            model.eval()(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module in training:
-            module.training = True
+    with ExitStack() as hooks, torch.no_grad(), evaluation(model):
+        for name, layer in layers.items():
+            if isinstance(layer, WRITERS):
+                hooks.callback(layer.register_forward_hook(count(name)).remove)
+        model(example)
     return np.array(list(applied.values()))
 
 

@@ -1,6 +1,7 @@
 """Which units live and die together."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -41,9 +42,21 @@ class Group:
     def written(self, model: nn.Module) -> Tensor:
         """The weights (n, d) that write each unit, over all the layers that write the group."""
         layers = [(model.get_submodule(s.layer), s.index) for s in self.slices if s.side == "out"]
-        rows = [layer.weight.detach()[index.to(layer.weight.device)].flatten(1)  # type: ignore[operator, union-attr]
-                for layer, index in layers if isinstance(layer, WRITERS) and not is_depthwise(layer)]
+        weights = [(weight_of(layer).detach(), index) for layer, index in layers if is_writer(layer)]
+        rows = [weight[index.to(weight.device)].flatten(1) for weight, index in weights]
         return torch.cat(rows, dim=1)
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """The weight of a convolution or linear layer, parametrized or not."""
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def is_writer(layer: nn.Module) -> bool:
+    """Whether `layer` makes channels of its own, rather than carry those it reads."""
+    return isinstance(layer, WRITERS) and not is_depthwise(layer)
 
 
 def is_depthwise(layer: nn.Module) -> bool:
@@ -63,22 +76,32 @@ def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
     order = {name: position for position, name in enumerate(names.values())}
     found = [group for items in coupled if (group := _group(items, names, order))]
     if not found:
-        raise ValueError(f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another")
+        raise ValueError(
+            f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another"
+        )
     return tuple(sorted(found, key=lambda group: order[group.name]))
 
 
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[nn.Module]:
+    """Within the context `model` is in eval mode; afterwards each module is in the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    try:
+        yield model.eval()
+    finally:
+        for module in training:
+            module.training = True
+
+
 def _coupled(model: nn.Module, example: Tensor) -> list:
-    """Torch-Pruning's groups, traced in eval mode and with gradients; the network is left as it was."""
-    training = {module: module.training for module in model.modules()}
+    """Torch-Pruning's groups; its tracing needs gradients."""
     frozen = [p for p in model.parameters() if not p.requires_grad]
     try:
-        with torch.enable_grad():
-            model.eval().requires_grad_(True)
+        with torch.enable_grad(), evaluation(model):
+            model.requires_grad_(True)
             graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
             return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(WRITERS)))
     finally:
-        for module, mode in training.items():
-            module.training = mode
         for parameter in frozen:
             parameter.requires_grad_(False)
 
@@ -92,7 +115,7 @@ def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) 
     if None in slices or sides != {"in", "out"}:
         return None
     known = sorted((s for s in slices if s), key=lambda s: (order[s.layer], s.side))
-    writers = {name for module, name in names.items() if isinstance(module, WRITERS) and not is_depthwise(module)}
+    writers = {name for module, name in names.items() if is_writer(module)}
     written_by = [s.layer for s in known if s.side == "out" and s.layer in writers]
     return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
 

@@ -1,4 +1,4 @@
-"""Leave-one-out: what the worth loses when one unit leaves the full coalition (the "oracle" of Molchanov et al. 2017)."""
+"""Leave-one-out: what the worth loses when one unit leaves all others (the "oracle" of Molchanov et al. 2017)."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,8 +11,13 @@ from methods.groups import Group
 
 
 def leave_one_out(
-    model: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int = 0, *,
-    worth: Worth, aggregate: Callable[[Tensor], Tensor],
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
 ) -> Scores:
     """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
     games = [Game(model, group, worth, evidence) for group in groups]

@@ -1,4 +1,4 @@
-"""Magnitude: a unit is worth the size of the weights that write it (Li et al. 2017; a single weight: Han et al. 2015)."""
+"""Magnitude: a unit is worth the size of the weights that write it (Li et al. 2017; weights: Han et al. 2015)."""
 
 from collections.abc import Sequence
 

@@ -54,8 +54,12 @@ class Plan:
 
 
 def plan(
-    model: nn.Module, example: Tensor, budget: Budget, granularity: Granularity = Unit(),  # noqa: B008 (stateless)
-    schedule: Callable[[int], Removals] = one_shot, steps: int = 0,
+    model: nn.Module,
+    example: Tensor,
+    budget: Budget,
+    granularity: Granularity = Unit(),  # noqa: B008 (stateless)
+    schedule: Callable[[int], Removals] = one_shot,
+    steps: int = 0,
 ) -> Plan:
     """The plan for a network of this architecture, trained or not; `example` is an input batch, `steps` the recovery's.
 

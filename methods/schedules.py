@@ -1,7 +1,7 @@
 """How much is gone after each round of a pruning that goes on while the network recovers.
 
-A schedule maps the number of recovery steps to removals [(step, share)]: before optimiser step `step`, `share` of all that
-the budget takes is gone. The last share is 1, so that every schedule ends at the same size.
+A schedule maps the number of recovery steps to removals [(step, share)]: before optimiser step `step`, `share` of all
+that the budget takes is gone. The last share is 1, so that every schedule ends at the same size.
 """
 
 Removals = list[tuple[int, float]]
@@ -13,7 +13,10 @@ def one_shot(steps: int) -> Removals:
 
 
 def iterative(steps: int, *, rounds: int = 5, end: float = 0.5) -> Removals:
-    """The same share goes in each of `rounds` rounds, evenly spread over the first `end` of the recovery (Han et al. 2015)."""
+    """The same share goes in each of `rounds` rounds, spread evenly over the first `end` of the recovery.
+
+    Han et al. 2015, for whom every round is followed by training. Raises ValueError for no rounds or an `end` of 1.
+    """
     if rounds < 1 or not 0 <= end < 1:
         raise ValueError(f"rounds={rounds}, end={end} is no iterative schedule: choose rounds >= 1 and 0 <= end < 1")
     return [(round(i * end * steps / max(1, rounds - 1)), (i + 1) / rounds) for i in range(rounds)]
@@ -31,7 +34,7 @@ def gradual(steps: int, *, begin: float = 0.0, end: float = 0.5, frequency: int 
     n = (round(end * steps) - start) // frequency if frequency > 0 else 0
     if n < 1:
         raise ValueError(
-            f"a gradual schedule with frequency={frequency} has no removal in {round((end - begin) * steps)} of {steps} recovery "
-            "steps: lower schedule.frequency or lengthen training.recovery.epochs"
+            f"a gradual schedule with frequency={frequency} has no removal in {round((end - begin) * steps)} of {steps} "
+            "recovery steps: lower schedule.frequency or lengthen training.recovery.epochs"
         )
     return [(start + i * frequency, 1 - (1 - i / n) ** 3) for i in range(1, n + 1)]

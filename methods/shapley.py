@@ -12,8 +12,14 @@ from methods.groups import Group
 
 
 def shapley(
-    model: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int = 0, *,
-    worth: Worth, aggregate: Callable[[Tensor], Tensor], permutations: int = 25,
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
+    permutations: int = 25,
 ) -> Scores:
     """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence."""
     games = [Game(model, group, worth, evidence) for group in groups]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from methods.costs import Cost
-from methods.groups import WRITERS
+from methods.groups import WRITERS, weight_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Weights:
 
     def written(self, model: nn.Module) -> Tensor:
         """Each weight, as the one that "writes" itself: (n, 1)."""
-        weight = model.get_submodule(self.name).weight.detach()  # type: ignore[operator, union-attr]
+        weight = weight_of(model.get_submodule(self.name)).detach()
         return weight.flatten()[self.ids.to(weight.device), None]
 
 
 class Mask(nn.Module):
     """A parametrization that holds weights at zero whatever the optimiser's momentum or weight decay does."""
+
+    mask: Tensor
 
     def __init__(self, mask: Tensor):
         super().__init__()
@@ -65,9 +67,11 @@ def mask(
     copy = bake(model)
     for group in groups:
         layer = copy.get_submodule(group.name)
+        weight = weight_of(layer)
         alive = torch.zeros(group.size)
         alive[kept[group.name]] = 1
-        parametrize.register_parametrization(layer, "weight", Mask(alive.reshape(layer.weight.shape).to(layer.weight)))
+        parametrization = Mask(alive.reshape(weight.shape).to(weight))
+        parametrize.register_parametrization(layer, "weight", parametrization)
     return copy, tuple(replace(group, ids=kept[group.name]) for group in groups)
 
 

@@ -16,7 +16,7 @@ from torch_pruning import ops
 from torch_pruning.pruner.function import PrunerBox
 
 from methods import groups as grouping
-from methods.groups import Group, Slice
+from methods.groups import Group, Slice, weight_of
 
 Kept = Mapping[str, Tensor]
 
@@ -57,7 +57,9 @@ def remove(model: nn.Module, groups: Sequence[Group], kept: Kept) -> tuple[nn.Mo
 
     Groups that `kept` does not name stay whole. Raises ValueError for ids that the network does not have.
     """
-    stays = {g.name: _stays(g, kept[g.name]) if g.name in kept else torch.ones(len(g.ids), dtype=torch.bool) for g in groups}
+    stays = {
+        g.name: _stays(g, kept[g.name]) if g.name in kept else torch.ones(len(g.ids), dtype=torch.bool) for g in groups
+    }
     copy = deepcopy(model)
     moved = {place: _remove_channels(copy, *place, gone) for place, gone in _gone(groups, stays).items()}
     return copy, tuple(_compact(group, stays[group.name], moved) for group in groups)
@@ -65,7 +67,9 @@ def remove(model: nn.Module, groups: Sequence[Group], kept: Kept) -> tuple[nn.Mo
 
 def _stays(group: Group, kept: Tensor) -> Tensor:
     if missing := set(kept.tolist()) - set(group.ids.tolist()):
-        raise ValueError(f"group {group.name} has no units {sorted(missing)}: it has {len(group.ids)} of {group.size} left")
+        raise ValueError(
+            f"group {group.name} has no units {sorted(missing)}: it has {len(group.ids)} of {group.size} left"
+        )
     return torch.isin(group.ids, kept)
 
 
@@ -100,10 +104,10 @@ def zeroed(model: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Module:
     copy = deepcopy(model)
     for group in groups:
         for reader in group.readers:
-            weight = copy.get_submodule(reader.layer).weight
+            weight = weight_of(copy.get_submodule(reader.layer))
             gone = reader.index[~_stays(group, kept[group.name])].flatten()
             with torch.no_grad():
-                weight[:, gone.to(weight.device)] = 0  # type: ignore[operator, index]
+                weight[:, gone.to(weight.device)] = 0
     return copy
 
 
@@ -128,5 +132,7 @@ def load(path: Path, dense: nn.Module, example: Tensor) -> tuple[nn.Module, tupl
         model.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is not a checkpoint of this {type(dense).__name__} ({reason}): delete it to make it anew") from error
+        raise ValueError(
+            f"{path} is not a checkpoint of this {type(dense).__name__} ({reason}): delete it to make it anew"
+        ) from error
     return model, groups

@@ -13,8 +13,14 @@ from methods.surgery import masked
 
 
 def taylor(
-    model: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int = 0, *,
-    worth: Worth, aggregate: Callable[[Tensor], Tensor], batch: int = 256,
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
+    batch: int = 256,
 ) -> Scores:
     """The worth's derivative by each unit's mask at the full coalition, aggregated over the examples.
 

@@ -16,9 +16,18 @@ settings.load_profile("suite")
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run the command line in this process, on little data and without W&B: (exit code, what it said)."""
+
     def run(*arguments: str) -> tuple[int, str]:
-        quick = ["training=digits", "training.dense.epochs=2", "training.recovery.epochs=2", "latency.repeats=2", "threads=1",
-                 "latency.batches=[1]", "wandb.mode=disabled", f"results={tmp_path}"]
+        quick = [
+            "training=digits",
+            "training.dense.epochs=2",
+            "training.recovery.epochs=2",
+            "latency.repeats=2",
+            "threads=1",
+            "latency.batches=[1]",
+            "wandb.mode=disabled",
+            f"results={tmp_path}",
+        ]
         flags = [argument for argument in arguments if argument.startswith("-")]
         given = {argument.partition("=")[0] for argument in arguments}
         defaults = [default for default in quick if default.partition("=")[0] not in given]
@@ -31,4 +40,5 @@ def command(tmp_path, monkeypatch, capsys):
             print(stop.code if isinstance(stop.code, str) else "")
         said = capsys.readouterr()
         return code, (said.out + said.err).strip()
+
     return run

@@ -12,15 +12,31 @@ DENSE = {"accuracy": 0.975, "top5": 0.999, "loss": 0.09, "parameters": 37866, "n
 
 
 def record(
-    method: str = "shapley", keep: float = 0.5, seed: int = 0, model: str = "convnet", aggregate: str = "mean_abs",
-    training: str = "digits", granularity: str = "unit", of: str = "parameters", permutations: int = 25,
-    worth: str = "negative_cross_entropy", accuracy: float | None = None, schedule: str | None = None,
+    method: str = "shapley",
+    keep: float = 0.5,
+    seed: int = 0,
+    model: str = "convnet",
+    aggregate: str = "mean_abs",
+    training: str = "digits",
+    granularity: str = "unit",
+    of: str = "parameters",
+    permutations: int = 25,
+    worth: str = "negative_cross_entropy",
+    accuracy: float | None = None,
+    schedule: str | None = None,
 ) -> dict[str, Any]:
     """One record; `accuracy` instead of a made-up one."""
     schedule = schedule or ("gradual" if method == "gradual" else "one_shot")
     choices = {
-        "dataset": "digits", "model": model, "method": method, "granularity": granularity,
-        "schedule": schedule, "allocation": "uniform", "worth": worth, "aggregate": aggregate, "training": training,
+        "dataset": "digits",
+        "model": model,
+        "method": method,
+        "granularity": granularity,
+        "schedule": schedule,
+        "allocation": "uniform",
+        "worth": worth,
+        "aggregate": aggregate,
+        "training": training,
     }
     config = _config(choices, keep, seed, of, permutations)
     name = sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
@@ -29,17 +45,32 @@ def record(
         loss = QUALITY.get(method, 0.05) * (1 + 0.3 * (model == "mlp")) * np.log2(1 / keep)
         accuracy = round(DENSE["accuracy"] + noise - loss + 0.001 * (int(name[:4], 16) % 7 - 3), 6)
     return {
-        "id": name, "sweep": "golden", "choices": choices, "config": config, "seed": seed,
-        "budget": {"of": of, "keep": keep, "achieved": keep - 0.0003}, "coverage": 0.99, "rounds": [],
+        "id": name,
+        "sweep": "golden",
+        "choices": choices,
+        "config": config,
+        "seed": seed,
+        "budget": {"of": of, "keep": keep, "achieved": keep - 0.0003},
+        "coverage": 0.99,
+        "rounds": [{"step": 0, "accuracy_before": round(accuracy ** 3, 6)}],
         **_networks(accuracy, noise, keep, seed, granularity),
         "cost": {
             "scoring_seconds": 1.9 if method == "shapley" else 0.002,
-            "evaluations": 2240 if method == "shapley" else 0, "recovery_seconds": 2.2, "training_seconds": 9.1,
+            "evaluations": 2240 if method == "shapley" else 0,
+            "recovery_seconds": 2.2,
+            "training_seconds": 9.1,
         },
         "machine": {
-            "cpu": "Example CPU @ 2.0 GHz", "cores": 2, "threads": 1, "device": "cpu", "gpu": "", "system": "Linux",
+            "cpu": "Example CPU @ 2.0 GHz",
+            "cores": 2,
+            "threads": 1,
+            "device": "cpu",
+            "gpu": "",
+            "system": "Linux",
         },
-        "versions": {"torch": "2.14.1"}, "commit": "abc1234", "finished": "2026-11-23T12:00:00+00:00",
+        "versions": {"torch": "2.14.1"},
+        "commit": "abc1234",
+        "finished": "2026-11-23T12:00:00+00:00",
     }
 
 
@@ -51,9 +82,13 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, permutatio
         criterion |= {axis: {"_target_": choices[axis]} for axis in ("worth", "aggregate")}
         criterion["permutations"] = permutations
     return {
-        "dataset": {"name": "digits", "root": "anywhere"}, "model": {"_target_": choices["model"]},
+        "dataset": {"name": "digits", "root": "anywhere"},
+        "model": {"_target_": choices["model"]},
         "training": {"dense": {"recipe": choices["training"]}, "recovery": {"recipe": choices["training"]}},
-        "method": {"criterion": criterion}, "keep": keep, "seed": seed, "budget": {"of": of, "floor": 1},
+        "method": {"criterion": criterion},
+        "keep": keep,
+        "seed": seed,
+        "budget": {"of": of, "floor": 1},
         **{axis: {"_target_": choices[axis]} for axis in ("granularity", "schedule", "allocation")},
     }
 
@@ -63,8 +98,12 @@ def _networks(accuracy: float, noise: float, keep: float, seed: int, granularity
     removed = keep if granularity == "unit" else 1.0
     dense = {**DENSE, "accuracy": round(DENSE["accuracy"] + noise, 6), "macs": 1234567, "bytes": 152000}
     pruned = {
-        **dense, "accuracy": accuracy, "macs": round(removed**1.2 * 1234567), "bytes": round(1000 + removed * 151000),
-        "parameters": round(removed * 37866), "nonzero_parameters": round(keep * 37866),
+        **dense,
+        "accuracy": accuracy,
+        "macs": round(removed**1.2 * 1234567),
+        "bytes": round(1000 + removed * 151000),
+        "parameters": round(removed * 37866),
+        "nonzero_parameters": round(keep * 37866),
     }
 
     def latency(scale: float) -> dict[str, list[float]]:
@@ -72,7 +111,8 @@ def _networks(accuracy: float, noise: float, keep: float, seed: int, granularity
         return {batch: [float(f"{s * t:.4g}") for t in jitter.normal(1, 0.02, 9)] for batch, s in times.items()}
 
     return {
-        "dense": {**dense, "latency": latency(1)}, "pruned": {**pruned, "latency": latency(removed**0.5)},
+        "dense": {**dense, "latency": latency(1)},
+        "pruned": {**pruned, "latency": latency(removed**0.5)},
         "control": {"latency": latency(1)},
     }
 

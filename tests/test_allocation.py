@@ -14,7 +14,9 @@ from methods.random import random
 from tests.networks import network
 
 COMPARABLES = [allocation.uniform, allocation.rms, allocation.raw, allocation.mean, allocation.maximum]
-budgets = st.builds(Budget, keep=st.floats(0.25, 1), of=st.sampled_from(["units", "parameters", "macs"]), floor=st.integers(1, 3))
+budgets = st.builds(
+    Budget, keep=st.floats(0.25, 1), of=st.sampled_from(["units", "parameters", "macs"]), floor=st.integers(1, 3)
+)
 
 
 def counts(kept, found):
@@ -48,7 +50,10 @@ def test_a_smaller_budget_keeps_a_subset(comparable, keeps, seed):
 @given(keep=st.floats(0.2, 1))
 def test_uniform_takes_the_same_fraction_of_every_group(keep):
     model, x, found = network("resnet20")
-    kept = counts(allocate(magnitude(model, found).by_group, found, unit_cost(model, found, x, "macs"), Budget(keep, "macs")), found)
+    kept = counts(
+        allocate(magnitude(model, found).by_group, found, unit_cost(model, found, x, "macs"), Budget(keep, "macs")),
+        found,
+    )
     sizes = np.array([group.size for group in found])
     widest = (kept - 1) / sizes
     assert (widest.max() < (kept + 1) / sizes).all()  # one fraction explains all counts, to within a unit
@@ -81,7 +86,9 @@ def test_rms_and_mean_and_maximum_ignore_the_scale_of_a_group(scale):
 def test_an_infeasible_budget_names_the_smallest_feasible_one():
     model, x, found = network("mlp")
     cost = unit_cost(model, found, x, "parameters")
-    with pytest.raises(ValueError, match=r"keep=0.001 of parameters is infeasible: .* smallest feasible is keep=0\.0\d+") as told:
+    with pytest.raises(
+        ValueError, match=r"keep=0.001 of parameters is infeasible: .* smallest feasible is keep=0\.0\d+"
+    ) as told:
         allocate(magnitude(model, found).by_group, found, cost, Budget(0.001))
     smallest = float(str(told.value).rsplit("=", 1)[1])
     assert counts(allocate(magnitude(model, found).by_group, found, cost, Budget(smallest)), found).sum() == len(found)

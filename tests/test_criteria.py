@@ -1,4 +1,4 @@
-"""Criteria: Shapley values have Shapley's properties, the controls are what they are named after, and seeds are enough."""
+"""Shapley values have Shapley's properties, the controls are what they are named after, and seeds are enough."""
 
 from functools import partial
 from itertools import permutations
@@ -23,7 +23,8 @@ CRITERIA = [
     partial(shapley, worth=worth.margin, aggregate=aggregate.mean, permutations=3),
     partial(leave_one_out, worth=worth.margin, aggregate=aggregate.mean),
     partial(taylor, worth=worth.margin, aggregate=aggregate.mean),
-    magnitude, random,
+    magnitude,
+    random,
 ]
 tables = st.lists(st.lists(st.floats(-5, 5), min_size=16, max_size=16), min_size=1, max_size=3)
 
@@ -31,7 +32,9 @@ tables = st.lists(st.lists(st.floats(-5, 5), min_size=16, max_size=16), min_size
 def table_game(table):
     """A game of four players, any worths: v(S) is looked up, one column an example."""
     table = torch.tensor(table, dtype=torch.float64)
-    return lambda coalitions: table[:, (coalitions.double() @ torch.tensor([1.0, 2, 4, 8], dtype=torch.float64)).long()].T
+    return lambda coalitions: (
+        table[:, (coalitions.double() @ torch.tensor([1.0, 2, 4, 8], dtype=torch.float64)).long()].T
+    )
 
 
 def exact(game, players=4):
@@ -69,6 +72,7 @@ def test_sampling_is_unbiased(table):
 def test_null_and_symmetric_players():
     def game(coalitions):  # 0 and 1 do the same, 2 does nothing
         return ((coalitions[:, 0] + coalitions[:, 1]) ** 2).double()[:, None]
+
     values = torch.stack([shapley_values(game, 3, 50, seed)[0] for seed in range(40)]).mean(dim=0)
     assert values[2] == 0
     assert values[:2].tolist() == pytest.approx([2, 2], abs=0.1)
@@ -76,7 +80,9 @@ def test_null_and_symmetric_players():
 
 def test_shapley_values_of_a_linear_game_are_its_weights_after_one_permutation():
     weights = torch.tensor([[3.0, -1, 0.5], [0, 2, -2]])
-    assert torch.allclose(shapley_values(lambda coalitions: coalitions.float() @ weights.T, 3, 1, seed=0), weights, atol=1e-6)
+    assert torch.allclose(
+        shapley_values(lambda coalitions: coalitions.float() @ weights.T, 3, 1, seed=0), weights, atol=1e-6
+    )
 
 
 def test_evaluations_are_counted():
@@ -111,7 +117,9 @@ def test_another_seed_gives_other_scores(criterion):
 
 def test_leave_one_out_is_the_loss_of_worth():
     game = table_game([[float(i * i) for i in range(16)]])
-    assert torch.allclose(losses(game, 4), torch.tensor([[225.0 - (15 - 2**i) ** 2 for i in range(4)]], dtype=torch.float64))
+    assert torch.allclose(
+        losses(game, 4), torch.tensor([[225.0 - (15 - 2**i) ** 2 for i in range(4)]], dtype=torch.float64)
+    )
 
 
 def test_taylor_is_the_derivative_of_the_game_at_the_full_coalition():

@@ -34,7 +34,9 @@ def test_a_coalition_is_worth_what_the_network_without_the_others_achieves(name,
 @settings(max_examples=10)
 @given(batch=st.integers(1, 40), k=st.integers(1, 12), seed=st.integers(0, 99))
 def test_how_coalitions_are_batched_does_not_matter(batch, k, seed):
-    coalitions = (torch.rand(k, game_of("convnet").group.size, generator=torch.Generator().manual_seed(seed)) < 0.5).float()
+    coalitions = (
+        torch.rand(k, game_of("convnet").group.size, generator=torch.Generator().manual_seed(seed)) < 0.5
+    ).float()
     assert torch.allclose(game_of("convnet", batch=batch)(coalitions), game_of("convnet")(coalitions), atol=1e-5)
 
 
@@ -59,4 +61,6 @@ def test_worths_are_what_they_say(seed):
     assert torch.equal(worth.margin(outputs, targets) > 0, right)
     log_probabilities = outputs.log_softmax(dim=1)[torch.arange(20), targets]
     assert torch.allclose(worth.negative_cross_entropy(outputs, targets), log_probabilities, atol=1e-6)
-    assert torch.allclose(-worth.negative_cross_entropy(outputs, targets).mean(), F.cross_entropy(outputs, targets), atol=1e-6)
+    assert torch.allclose(
+        -worth.negative_cross_entropy(outputs, targets).mean(), F.cross_entropy(outputs, targets), atol=1e-6
+    )

@@ -1,4 +1,4 @@
-"""Measurements that other suites get wrong: exact means over a partial last batch, MACs of groups and attention, masks."""
+"""What other suites get wrong: means over a partial last batch, MACs of groups and attention, masks."""
 
 from statistics import median
 
@@ -37,20 +37,23 @@ def _as_they_are() -> View:
 def test_a_perfect_classifier_scores_one_whatever_the_last_batch(batch_size):
     measured = measuring.evaluate(Exact(), part(100), batch_size)
     assert measured["accuracy"] == measured["top5"] == 1
-    assert measured["loss"] == pytest.approx(float(F.cross_entropy(9 * torch.eye(7), torch.arange(7))), rel=1e-6)
+    assert measured["loss"] == pytest.approx(float(F.cross_entropy(9 * torch.eye(7), torch.arange(7))), rel=1e-4)
 
 
 def test_accuracy_and_top5_count_examples():
     class Always(nn.Module):
         def forward(self, x):
             return torch.tensor([[6.0, 5, 4, 3, 2, 1, 0]]).expand(len(x), -1)
+
     measured = measuring.evaluate(Always(), part(100), 33)
     labels = part(100).labels
     assert measured["accuracy"] == pytest.approx((labels == 0).float().mean())
     assert measured["top5"] == pytest.approx((labels < 5).float().mean())
 
 
-@pytest.mark.parametrize("build, giga", [(models.resnet18, 1.814), (models.mobilenet_v2, 0.3008), (models.vit_b_16, 17.56)])
+@pytest.mark.parametrize(
+    "build, giga", [(models.resnet18, 1.814), (models.mobilenet_v2, 0.3008), (models.vit_b_16, 17.56)]
+)
 def test_macs_at_224_are_the_known_ones(build, giga):
     with torch.device("meta"):
         model = build(weights=None)
@@ -75,7 +78,9 @@ def test_latencies_keep_every_sample_of_every_network():
     model, x, _ = network("mlp")
     samples = measuring.latencies({"a": model, "b": model}, x, batches=(1, 3), repeats=7, seconds=60)
     assert {name: {batch: len(s) for batch, s in of.items()} for name, of in samples.items()} == {
-        "a": {"1": 7, "3": 7}, "b": {"1": 7, "3": 7}}
+        "a": {"1": 7, "3": 7},
+        "b": {"1": 7, "3": 7},
+    }
     assert all(sample > 0 for of in samples.values() for s in of.values() for sample in s)
 
 
@@ -84,14 +89,17 @@ def test_latencies_end_with_their_time_but_not_before_five_samples():
         def forward(self, x):
             torch.ones(200, 200) @ torch.ones(200, 200)
             return x
+
     samples = measuring.latencies({"slow": Slow()}, torch.ones(1, 1), batches=(1,), repeats=10**6, seconds=0)
     assert len(samples["slow"]["1"]) == 5
 
 
 def test_latencies_tell_a_slower_network_from_a_faster_one():
     """Not a timing: the slow network does a thousand times the work."""
+
     class Slow(nn.Module):
         def forward(self, x):
             return [x @ x for _ in range(1000)][-1]
+
     samples = measuring.latencies({"fast": nn.Identity(), "slow": Slow()}, torch.ones(50, 50)[None], (1,), 5, 60)
     assert median(samples["slow"]["1"]) > median(samples["fast"]["1"])

@@ -23,7 +23,9 @@ def score(model, groups, step):
     return random(model, groups, seed=step)
 
 
-def shrink(name, budget, granularity=None, schedule=schedules.one_shot, comparable=allocation.uniform, recover=lambda *a: None):
+def shrink(
+    name, budget, granularity=None, schedule=schedules.one_shot, comparable=allocation.uniform, recover=lambda *a: None
+):
     model, x, _ = network(name)
     return prune(model, plan(model, x, budget, granularity or Unit(), schedule, steps=100), score, comparable, recover)
 
@@ -32,7 +34,9 @@ def shrink(name, budget, granularity=None, schedule=schedules.one_shot, comparab
 @settings(max_examples=5)
 @given(keep=st.floats(0.15, 1), of=st.sampled_from(["units", "parameters", "macs"]))
 def test_every_schedule_lands_on_the_same_network_size(name, keep, of):
-    sizes = {tuple(len(g.ids) for g in shrink(name, Budget(keep, of), schedule=schedule).groups) for schedule in SCHEDULES}
+    sizes = {
+        tuple(len(g.ids) for g in shrink(name, Budget(keep, of), schedule=schedule).groups) for schedule in SCHEDULES
+    }
     assert len(sizes) == 1
 
 
@@ -47,7 +51,9 @@ def test_rounds_nest_and_meet_what_they_were_asked(schedule, comparable):
         assert one.achieved > one.asked - 0.05
     assert done.rounds[-1].asked == 0.3
     _, x, _ = network("resnet20")
-    assert size(done.model, x)["parameters"] == round(done.rounds[-1].achieved * size(network("resnet20")[0], x)["parameters"])
+    assert size(done.model, x)["parameters"] == round(
+        done.rounds[-1].achieved * size(network("resnet20")[0], x)["parameters"]
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -74,6 +80,7 @@ def test_the_dense_network_is_untouched_even_by_recovery(granularity):
     def recover(model, start, stop):
         for parameter in model.parameters():
             torch.nn.init.zeros_(parameter)
+
     shrink("convnet", Budget(0.5), granularity, SCHEDULES[2], recover=recover)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from benchmarks import records, schema, stages
+from benchmarks import identity, records, schema
 
-json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+)
 
 
 def config(*overrides: str) -> dict:
@@ -21,7 +23,7 @@ def config(*overrides: str) -> dict:
 
 
 def run_id(*overrides: str) -> str:
-    return records.identity(stages.run_parts(config(*overrides)))
+    return identity.identity(identity.run_parts(config(*overrides)))
 
 
 PINNED = {
@@ -38,16 +40,42 @@ def test_ids_are_pinned(overrides):
     assert run_id(*overrides.split()) == PINNED[overrides]
 
 
-@pytest.mark.parametrize("other", ["device=cpu", "threads=2", "results=elsewhere", "sweep=other", "force=true", "wandb.mode=online",
-                                   "worth=margin method=magnitude", "latency.repeats=5"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "device=cpu",
+        "threads=2",
+        "results=elsewhere",
+        "sweep=other",
+        "force=true",
+        "wandb.mode=online",
+        "worth=margin method=magnitude",
+        "latency.repeats=5",
+    ],
+)
 def test_what_a_run_does_not_depend_on_stays_out_of_its_id(other):
     method = "method=magnitude"
     assert run_id(method, *(o for o in other.split() if o != method)) == run_id(method)
 
 
-@pytest.mark.parametrize("other", ["seed=1", "keep=0.4", "budget.floor=2", "schedule=iterative", "allocation=global", "worth=margin",
-                                   "aggregate=mean", "model=convnet", "dataset.split_seed=1", "training.recovery.epochs=3",
-                                   "training.dense.epochs=3", "method.criterion.permutations=7", "method.examples=10"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "seed=1",
+        "keep=0.4",
+        "budget.floor=2",
+        "schedule=iterative",
+        "allocation=global",
+        "worth=margin",
+        "aggregate=mean",
+        "model=convnet",
+        "dataset.split_seed=1",
+        "training.recovery.epochs=3",
+        "training.dense.epochs=3",
+        "method.criterion.permutations=7",
+        "method.examples=10",
+    ],
+)
 def test_what_a_run_depends_on_is_in_its_id(other):
     assert run_id("method=shapley", other) != run_id("method=shapley")
 
@@ -60,7 +88,10 @@ def test_the_root_of_a_data_set_is_no_part_of_its_identity_but_its_name_is():
 
 
 def test_methods_of_a_seed_share_the_dense_network_and_budgets_share_its_scores():
-    dense, scores = (lambda *o: records.identity(stages.dense_parts(config(*o)))), (lambda *o: records.identity(stages.scores_parts(config(*o))))
+    dense, scores = (
+        (lambda *o: identity.identity(identity.dense_parts(config(*o)))),
+        (lambda *o: identity.identity(identity.scores_parts(config(*o)))),
+    )
     assert dense("method=shapley", "keep=0.5") == dense("method=gradual", "keep=0.1", "allocation=global")
     assert dense("seed=0") != dense("seed=1")
     assert scores("keep=0.5", "schedule=iterative") == scores("keep=0.1", "allocation=global")
@@ -70,8 +101,8 @@ def test_methods_of_a_seed_share_the_dense_network_and_budgets_share_its_scores(
 @given(st.dictionaries(st.text(), json_values))
 def test_identity_ignores_the_order_of_keys_and_nothing_else(parts):
     turned = dict(reversed(parts.items()))
-    assert records.identity(turned) == records.identity(parts)
-    assert records.identity({**parts, "more": 1}) != records.identity({**parts, "more": 2})
+    assert identity.identity(turned) == identity.identity(parts)
+    assert identity.identity({**parts, "more": 1}) != identity.identity({**parts, "more": 2})
 
 
 @given(content=st.dictionaries(st.text(), json_values))
@@ -87,6 +118,7 @@ def test_a_write_that_dies_leaves_the_old_record(tmp_path, monkeypatch):
 
     def die(*arguments):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
         records.write(path, {"id": "abc", "value": 2})

@@ -1,4 +1,4 @@
-"""The command line: sweeps continue, runs are no-ops when they exist, and mistakes are told in one line."""
+"""Sweeps continue, runs are no-ops when they exist, and mistakes are told in one line."""
 
 import json
 
@@ -102,7 +102,11 @@ def test_a_mistake_is_told_in_one_line_before_work_is_done(arguments, command, t
     monkeypatch.setattr("urllib.request.urlopen", _no_network)
     (tmp_path / "root").mkdir()
     import re
-    code, said = command(*arguments.replace("ROOT", str(tmp_path / "root")).split(), "method=shapley" if "method" not in arguments else "seed=0")
+
+    code, said = command(
+        *arguments.replace("ROOT", str(tmp_path / "root")).split(),
+        "method=shapley" if "method" not in arguments else "seed=0",
+    )
     assert code == 1
     assert re.search(MISTAKES[arguments], said), said
     assert "\n" not in said
@@ -111,6 +115,7 @@ def test_a_mistake_is_told_in_one_line_before_work_is_done(arguments, command, t
 
 def _no_network(*arguments, **options):
     from urllib.error import URLError
+
     raise URLError("no network")
 
 

@@ -10,9 +10,13 @@ from methods.schedules import gradual, iterative, one_shot
 @given(steps=st.integers(0, 5000), rounds=st.integers(1, 20), frequency=st.integers(1, 200), end=st.floats(0.1, 0.9))
 def test_removals_rise_in_time_to_exactly_everything(steps, rounds, frequency, end):
     assume(round(end * steps) >= frequency)
-    for removals in (one_shot(steps), iterative(steps, rounds=rounds, end=end), gradual(steps, end=end, frequency=frequency)):
+    for removals in (
+        one_shot(steps),
+        iterative(steps, rounds=rounds, end=end),
+        gradual(steps, end=end, frequency=frequency),
+    ):
         times, shares = zip(*removals, strict=True)
-        assert list(times) == sorted(times) and 0 <= times[0] and times[-1] <= steps
+        assert list(times) == sorted(times) and times[0] >= 0 and times[-1] <= steps
         assert list(shares) == sorted(shares) and shares[0] > 0
         assert shares[-1] == 1
 
@@ -20,7 +24,10 @@ def test_removals_rise_in_time_to_exactly_everything(steps, rounds, frequency, e
 def test_gradual_is_zhu_and_guptas_equation():
     """s_t = s_f (1 − (1 − (t − t0)/(n Δt))³), at t = t0 + i Δt: with s_f = 1, t0 = 200, n = 4, Δt = 100."""
     assert gradual(1000, begin=0.2, end=0.6, frequency=100) == [
-        (300, 1 - 0.75**3), (400, 1 - 0.5**3), (500, 1 - 0.25**3), (600, 1.0),
+        (300, 1 - 0.75**3),
+        (400, 1 - 0.5**3),
+        (500, 1 - 0.25**3),
+        (600, 1.0),
     ]
 
 

@@ -19,9 +19,13 @@ def zeros(model):
     return {name: m.weight == 0 for name, m in model.named_modules() if isinstance(m, WRITERS)}
 
 
-@pytest.mark.parametrize("optimizer", [
-    lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-2, nesterov=True), lambda p: torch.optim.AdamW(p, lr=0.01),
-])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=1e-2, nesterov=True),
+        lambda p: torch.optim.AdamW(p, lr=0.01),
+    ],
+)
 def test_masks_hold_under_momentum_and_weight_decay(optimizer):
     model, x, _ = network("convnet")
     found = sparsity.find(model)

@@ -1,4 +1,4 @@
-"""The law on which all else stands: a network with units masked at the readers computes what the network without them does."""
+"""The law on which all else stands: a network with units masked at the readers is the network without them."""
 
 import subprocess
 import sys
@@ -80,8 +80,10 @@ def test_groups_after_surgery_are_those_that_a_new_trace_finds(name):
     traced = groups.find(small, x)
     assert [g.name for g in traced] == [g.name for g in left]
     for ours, theirs in zip(left, traced, strict=True):
-        assert all(a.layer == b.layer and a.side == b.side and torch.equal(a.index, b.index)
-                   for a, b in zip(ours.slices, theirs.slices, strict=True))
+        assert all(
+            a.layer == b.layer and a.side == b.side and torch.equal(a.index, b.index)
+            for a, b in zip(ours.slices, theirs.slices, strict=True)
+        )
 
 
 @pytest.mark.parametrize("name", ["convnet", "resnet18"])
@@ -166,6 +168,8 @@ def test_a_broken_checkpoint_is_told_in_one_line(damage, tmp_path):
     surgery.save(path, network("lenet5")[0] if damage == "other" else model, found if damage != "other" else ())
     content = path.read_bytes()
     path.write_bytes({"cut": content[: len(content) // 2], "noise": b"noise" * 100, "other": content}[damage])
-    with pytest.raises(ValueError, match=r"^.*broken\.safetensors is not a checkpoint of this Sequential .*: delete it.*$") as told:
+    with pytest.raises(
+        ValueError, match=r"^.*broken\.safetensors is not a checkpoint of this Sequential .*: delete it.*$"
+    ) as told:
         surgery.load(path, model, x)
     assert "\n" not in str(told.value)

@@ -36,6 +36,7 @@ def test_a_row_holds_the_numbers_of_its_record():
     one = record("shapley", 0.25, seed=3)
     [found] = frame([one]).to_dict("records")
     assert found["accuracy"] == one["pruned"]["accuracy"]
+    assert found["unrecovered"] == one["rounds"][-1]["accuracy_before"]
     assert found["drop"] == one["dense"]["accuracy"] - one["pruned"]["accuracy"]
     assert found["compression"] == 37866 / 9466
     assert found["speedup_macs"] == one["dense"]["macs"] / one["pruned"]["macs"]

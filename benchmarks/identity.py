@@ -1,0 +1,36 @@
+"""What a run and its stages depend on, and the names that follow from it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+PLACES = ("root", "workers")  # where the data lie and who reads them: not what they are
+
+
+def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a dense network depends on."""
+    dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
+    return {
+        "dataset": dataset,
+        "model": config["model"],
+        "training": config["training"]["dense"],
+        "seed": config["seed"],
+    }
+
+
+def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the scores of a dense network depend on."""
+    return {**dense_parts(config), "method": config["method"], "granularity": config["granularity"]}
+
+
+def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run depends on; device, threads, folders and trackers are not among it."""
+    axes = ("schedule", "allocation", "budget", "keep")
+    return {**scores_parts(config), **{axis: config[axis] for axis in axes}, "recovery": config["training"]["recovery"]}
+
+
+def identity(parts: Any) -> str:
+    """Twelve hexadecimal digits that stand for a run or a stage: equal parts, equal name, in whatever order of keys."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,112 @@
+"""Everything that can be known to be wrong before a run trains: data, network, plan, criterion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from benchmarks.data import Data
+from methods.allocation import Budget
+from methods.game import Evidence
+from methods.granularity import Weight
+from methods.groups import Group
+from methods.pruning import Plan, plan
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a run needs before it trains: data, an untrained network, its plan and the evidence for scores."""
+
+    device: torch.device
+    data: Data
+    network: nn.Module
+    example: Tensor
+    plan: Plan
+    evidence: Evidence | None
+    criterion: Any
+    recovery: Any
+
+
+def prepare(config: Mapping[str, Any]) -> Setup:
+    """Load the data, build the network, plan its pruning and rehearse the criterion.
+
+    Raises ValueError or FileNotFoundError for what cannot work.
+    """
+    device = _device(config["device"])
+    if config["threads"]:
+        torch.set_num_threads(config["threads"])
+    data = load(config, device)
+    example, targets = data.validation.draw(2, seed=0)
+    network = build(config, data.classes, example)
+    recovery = instantiate(config["training"]["recovery"])
+    chosen = plan(
+        network,
+        example,
+        Budget(config["keep"], **config["budget"]),
+        instantiate(config["granularity"]),
+        instantiate(config["schedule"]),
+        recovery.steps(len(data.train)),
+    )
+    criterion = instantiate(config["method"]["criterion"])
+    _rehearse(criterion, network, chosen, Evidence(example, targets), config)
+    examples = config["method"].get("examples")
+    evidence = Evidence(*data.validation.draw(examples, config["seed"])) if examples else None
+    return Setup(device, data, network, example, chosen, evidence, criterion, recovery)
+
+
+def load(config: Mapping[str, Any], device: torch.device) -> Data:
+    """The data set, with the channels that the model asks for. Raises the source's own error where it is not there."""
+    source = {key: value for key, value in config["dataset"].items() if key != "name"}
+    channels = config["model"]["channels"] or source["channels"]
+    try:
+        return instantiate(source, device=device, channels=channels)
+    except InstantiationException as error:
+        raise error.__cause__ or error from None
+
+
+def build(config: Mapping[str, Any], classes: int, example: Tensor) -> nn.Module:
+    """The untrained network, seeded, in eval mode. Raises ValueError when it cannot take `example` (B, C, H, W)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config["seed"])
+        network = instantiate(config["model"]["network"])(num_classes=classes).to(example.device).eval()
+        try:
+            with torch.no_grad():
+                network(example)  # lazy layers take their shapes from it
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{config['model']['network']['_target_']} cannot take images of {tuple(example.shape[1:])} "
+                f"({str(error).splitlines()[0]}): choose another model or resize them with dataset.size"
+            ) from error
+    return network
+
+
+def _rehearse(criterion: Any, network: nn.Module, chosen: Plan, evidence: Evidence, config: Mapping[str, Any]) -> None:
+    """Score a little, so that an option that cannot work shows before the training, not after it."""
+    groups = chosen.groups
+    if "examples" in config["method"]:
+        if isinstance(chosen.granularity, Weight):
+            raise ValueError(
+                "this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual"
+            )
+        groups = [_pair(groups[0])]
+    try:
+        criterion(network, groups, evidence, config["seed"])
+    except (TypeError, RuntimeError) as error:
+        options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}
+        raise ValueError(f"method cannot work with the options {options}: {error}") from error
+
+
+def _pair(group: Group) -> Group:
+    """The first two units of a group, as a group."""
+    return replace(group, ids=group.ids[:2], slices=tuple(replace(s, index=s.index[:2]) for s in group.slices))
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name; "auto" is a GPU where there is one. Raises ValueError for one that is not here."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda is not available here: choose device=auto or device=cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
