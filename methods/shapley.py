@@ -33,12 +33,12 @@ def shapley_values(game: Callable[[Tensor], Tensor], players: int, permutations:
     For each example they sum to v(all) − v(none) exactly, whatever the number of permutations.
     """
     sampler = ShapleyValueSampling(game)
-    sampler.permutation_generator = _permutations(seed)  # Captum's own draws from torch's global generator
+    sampler.permutation_generator = permutations_of(seed)  # Captum's own draws from torch's global generator
     values = sampler.attribute(torch.ones(1, players), n_samples=permutations, perturbations_per_eval=players)
     return values.reshape(-1, players)
 
 
-def _permutations(seed: int) -> Callable[[int, int], Iterator[list[int]]]:
+def permutations_of(seed: int) -> Callable[[int, int], Iterator[list[int]]]:
     def generate(players: int, permutations: int) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(seed)
         for _ in range(permutations):

@@ -52,7 +52,7 @@ def record(
         "seed": seed,
         "budget": {"of": of, "keep": keep, "achieved": keep - 0.0003},
         "coverage": 0.99,
-        "rounds": [{"step": 0, "accuracy_before": round(accuracy ** 3, 6)}],
+        "rounds": [{"step": 0, "accuracy_before": round(accuracy**3, 6)}],
         **_networks(accuracy, noise, keep, seed, granularity),
         "cost": {
             "scoring_seconds": 1.9 if method == "shapley" else 0.002,

@@ -1,0 +1,107 @@
+"""Every method prunes every model, on a few digits: the record holds what was asked, measured on a network that runs."""
+
+import json
+
+import pytest
+from hydra import compose, initialize
+from omegaconf import OmegaConf
+
+from benchmarks import pipeline, schema
+from tests.networks import SMALL, TORCHVISION
+
+METHODS = ("shapley", "magnitude", "random", "gradual", "leave_one_out", "taylor")
+TINY = [
+    "training=digits", "training.frequency=1", "training.dense.epochs=1", "training.recovery.epochs=1", "dataset.limit=128",
+    "latency.repeats=2", "latency.batches=[1]", "threads=1",
+]  # fmt: skip
+PLAY = ("shapley", "leave_one_out")  # who try each unit: slow where there are thousands
+
+
+def record_of(tmp_path, *overrides: str) -> dict:
+    schema.register()
+    with initialize(config_path="../conf", version_base="1.3"):
+        config = compose("run", [*TINY, f"results={tmp_path}", *overrides], return_hydra_config=True)
+        choices = dict(config.hydra.runtime.choices)
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    if "examples" in plain["method"]:
+        plain["method"]["examples"] = 2
+    if "permutations" in plain["method"]["criterion"]:
+        plain["method"]["criterion"]["permutations"] = 1
+    return pipeline.run(plain, choices)
+
+
+def check(record: dict) -> None:
+    json.dumps(record, allow_nan=False)
+    dense, pruned = record["dense"], record["pruned"]
+    assert record["budget"]["achieved"] <= record["budget"]["keep"] + 1e-9
+    assert record["budget"]["achieved"] > record["budget"]["keep"] - 0.05
+    assert pruned["parameters"] == pytest.approx(record["budget"]["achieved"] * dense["parameters"])
+    assert pruned["macs"] < dense["macs"] and pruned["bytes"] < dense["bytes"]
+    assert 0 <= pruned["accuracy"] <= pruned["top5"] <= 1
+    assert record["coverage"] > 0.99
+    assert len(record["dense"]["latency"]["1"]) == len(record["control"]["latency"]["1"]) == 2
+
+
+@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_every_small_model(method, model, tmp_path):
+    size = 16 if model == "lenet5" else 8
+    check(record_of(tmp_path, f"model={model}", f"method={method}", f"dataset.size={size}"))
+
+
+@pytest.mark.parametrize("model", TORCHVISION)
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in PLAY])
+def test_every_method_on_every_torchvision_model(method, model, tmp_path):
+    check(record_of(tmp_path, f"model={model}", f"method={method}", "dataset.size=32", "keep=0.3"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", TORCHVISION)
+@pytest.mark.parametrize("method", PLAY)
+def test_every_game_on_every_torchvision_model(method, model, tmp_path):
+    check(record_of(tmp_path, f"model={model}", f"method={method}", "dataset.size=32", "keep=0.3"))
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "global", "global_raw", "global_mean", "global_max"])
+@pytest.mark.parametrize("schedule", ["one_shot", "iterative", "gradual"])
+def test_any_criterion_takes_any_schedule_and_allocation(schedule, allocation, tmp_path):
+    record = record_of(tmp_path, "method=taylor", "model=convnet", f"schedule={schedule}", f"allocation={allocation}")
+    check(record)
+    assert len(record["rounds"]) == {"one_shot": 1, "iterative": 5, "gradual": 1}[schedule]
+
+
+@pytest.mark.parametrize("of", ["units", "parameters", "macs"])
+def test_any_budget(of, tmp_path):
+    record = record_of(tmp_path, "method=magnitude", "model=resnet20", f"budget.of={of}")
+    assert record["budget"]["achieved"] == pytest.approx(0.5, abs=0.01)
+    if of == "macs":
+        assert record["pruned"]["macs"] == pytest.approx(record["budget"]["achieved"] * record["dense"]["macs"])
+
+
+@pytest.mark.parametrize("method", ["magnitude", "random", "gradual"])
+def test_single_weights(method, tmp_path):
+    record = record_of(
+        tmp_path, f"method={method}", "model=lenet5", "granularity=weight", "keep=0.2", "dataset.size=16"
+    )
+    dense, pruned = record["dense"], record["pruned"]
+    assert pruned["parameters"] == dense["parameters"] and pruned["macs"] == dense["macs"]
+    assert pruned["nonzero_parameters"] == pytest.approx(0.2 * dense["parameters"], abs=1)
+    assert all(isinstance(left, int) for left in record["rounds"][-1]["kept"].values())
+
+
+def test_the_test_part_is_read_once_and_never_before_the_pruned_network_is_final(tmp_path, monkeypatch):
+    from benchmarks import measuring
+
+    read = []
+    evaluate = measuring.evaluate
+
+    def spy(model, part, *arguments):
+        read.append(len(part))
+        return evaluate(model, part, *arguments)
+
+    monkeypatch.setattr(measuring, "evaluate", spy)
+    record_of(tmp_path, "method=magnitude", "schedule=iterative")
+    validation, test = 144, 359
+    assert read == [validation] * 10 + [test] * 2  # five rounds, before and after recovery; then dense and pruned
