@@ -72,7 +72,9 @@ def main() -> None:
     parser.add_argument("--permutations", type=int, default=2)
     options = parser.parse_args()
     print(measuring.machine(torch.device("cpu")))
-    print(f"{'network':10} {'game ms':>9} {'captum on a hook ms':>20} {'ratio':>7} {'quartiles':>15}   n={options.turns}")
+    print(
+        f"{'network':10} {'game ms':>9} {'captum on a hook ms':>20} {'ratio':>7} {'quartiles':>15}   n={options.turns}"
+    )
     for name, side in (("mlp", 8), ("convnet", 8), ("convnet", 32)):
         evidence = Evidence(torch.randn(options.examples, 1, side, side), torch.arange(options.examples) % 10)
         times = [turn(name, evidence, options.permutations) for _ in range(options.turns + 1)][1:]  # the first warms up

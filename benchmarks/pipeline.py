@@ -1,7 +1,7 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,8 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     What can be wrong with a configuration raises ValueError before anything is trained.
     """
     setup = prepare(config)
-    dense = stages.dense(
-        Path(config["results"], "cache", "dense", f"{identity(dense_parts(config))}.safetensors"),
-        setup.network,
-        setup.data,
-        instantiate(config["training"]["dense"]),
-        config["seed"],
-    )
+    recipe = instantiate(config["training"]["dense"])
+    dense = stages.dense(_cache(config, "dense", dense_parts), setup.network, setup.data, recipe, config["seed"])
     pruned, recovery_seconds = _prune(config, setup, dense.model)
     start = time.perf_counter()
     measured = _measure(config, setup, dense.model, pruned)
@@ -42,6 +37,12 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         "training_seconds": dense.seconds,
         "measuring_seconds": _short(time.perf_counter() - start),
     }
+    stages.keep(_cache(config, "pruned", run_parts), pruned)
+    return {**_about(config, choices, setup, pruned), **measured, "cost": cost, **_where(setup)}
+
+
+def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, pruned: Pruned) -> dict[str, Any]:
+    """What was asked, and what was done."""
     return {
         "id": identity(run_parts(config)),
         "sweep": config["sweep"],
@@ -51,13 +52,22 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         "budget": {"of": config["budget"]["of"], "keep": config["keep"], "achieved": pruned.rounds[-1].achieved},
         "coverage": coverage(setup.plan.cost),
         "rounds": [_round(r, config) for r in pruned.rounds],
-        **measured,
-        "cost": cost,
+    }
+
+
+def _where(setup: Setup) -> dict[str, Any]:
+    """On what machine, with what code, when."""
+    return {
         "machine": measuring.machine(setup.device),
         "versions": measuring.versions(),
         "commit": measuring.commit(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _cache(config: Mapping[str, Any], stage: str, parts: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Path:
+    """Where a stage's file is, named by what it depends on."""
+    return Path(config["results"], "cache", stage, f"{identity(parts(config))}.safetensors")
 
 
 def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module) -> tuple[Pruned, float]:
@@ -73,8 +83,8 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module) -> tuple[P
     def evaluate(model: nn.Module) -> float:
         return measuring.evaluate(model, setup.data.validation)["accuracy"]
 
-    scores = Path(config["results"], "cache", "scores", f"{identity(scores_parts(config))}.safetensors")
-    score = stages.scorer(setup.criterion, setup.evidence, config["seed"], scores)
+    path = _cache(config, "scores", scores_parts)
+    score = stages.scorer(setup.criterion, setup.evidence, config["seed"], path)
     return prune(dense, setup.plan, score, instantiate(config["allocation"]), recover, evaluate), seconds
 
 

@@ -17,7 +17,8 @@ from benchmarks.training import Recipe, train
 from methods import surgery
 from methods.criterion import Scores
 from methods.game import Evidence
-from methods.pruning import Score
+from methods.groups import Group
+from methods.pruning import Pruned, Score
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,11 @@ def dense(path: Path, untrained: nn.Module, data: Data, recipe: Recipe, seed: in
     """Recall the network at `path`, or train it and leave it there."""
     seconds_file = path.with_suffix(".json")
     with _only_one(path):
-        if not seconds_file.exists():
+        if not path.exists():
             start = time.perf_counter()
             train(untrained, data.train, recipe, seed)
-            seconds = time.perf_counter() - start
+            write_text(seconds_file, json.dumps({"seconds": round(time.perf_counter() - start, 3)}))
             _whole(path, lambda temporary: surgery.save(temporary, untrained))
-            write_text(seconds_file, json.dumps({"seconds": round(seconds, 3)}))
     example, _ = data.validation.draw(2, seed=0)
     model, _ = surgery.load(path, untrained, example)
     return Dense(model, json.loads(seconds_file.read_text())["seconds"])
@@ -64,6 +64,13 @@ def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: in
         return _load_scores(path)
 
     return score
+
+
+def keep(path: Path, pruned: Pruned) -> None:
+    """Leave the pruned network at `path`, for `methods.surgery.load`; zeros of single weights are in the weights."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    groups = [group for group in pruned.groups if isinstance(group, Group)]
+    _whole(path, lambda temporary: surgery.save(temporary, pruned.model, groups))
 
 
 def _save_scores(path: Path, scores: Scores) -> None:

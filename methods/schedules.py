@@ -34,7 +34,7 @@ def gradual(steps: int, *, begin: float = 0.0, end: float = 0.5, frequency: int 
     n = (round(end * steps) - start) // frequency if frequency > 0 else 0
     if n < 1:
         raise ValueError(
-            f"a gradual schedule with frequency={frequency} has no removal in {round((end - begin) * steps)} of {steps} "
-            "recovery steps: lower schedule.frequency or lengthen training.recovery.epochs"
+            f"a gradual schedule with frequency={frequency} has no removal in {round((end - begin) * steps)} of "
+            f"{steps} recovery steps: lower schedule.frequency or lengthen training.recovery.epochs"
         )
     return [(start + i * frequency, 1 - (1 - i / n) ** 3) for i in range(1, n + 1)]

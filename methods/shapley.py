@@ -39,6 +39,8 @@ def shapley_values(game: Callable[[Tensor], Tensor], players: int, permutations:
 
 
 def permutations_of(seed: int) -> Callable[[int, int], Iterator[list[int]]]:
+    """A permutation generator for Captum, (players, how many) to orders, that draws from a generator of its own."""
+
     def generate(players: int, permutations: int) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(seed)
         for _ in range(permutations):

@@ -1,4 +1,4 @@
-"""Every method prunes every model, on a few digits: the record holds what was asked, measured on a network that runs."""
+"""Every method prunes every model, on a few digits, and the record holds what was asked."""
 
 import json
 
@@ -6,13 +6,15 @@ import pytest
 from hydra import compose, initialize
 from omegaconf import OmegaConf
 
-from benchmarks import pipeline, schema
+from benchmarks import measuring, pipeline, schema
+from benchmarks.preparation import prepare
+from methods import surgery
 from tests.networks import SMALL, TORCHVISION
 
 METHODS = ("shapley", "magnitude", "random", "gradual", "leave_one_out", "taylor")
 TINY = [
-    "training=digits", "training.frequency=1", "training.dense.epochs=1", "training.recovery.epochs=1", "dataset.limit=128",
-    "latency.repeats=2", "latency.batches=[1]", "threads=1",
+    "training=digits", "training.frequency=1", "training.dense.epochs=1", "training.recovery.epochs=1",
+    "dataset.limit=128", "latency.repeats=2", "latency.batches=[1]", "threads=1",
 ]  # fmt: skip
 PLAY = ("shapley", "leave_one_out")  # who try each unit: slow where there are thousands
 
@@ -80,6 +82,19 @@ def test_any_budget(of, tmp_path):
         assert record["pruned"]["macs"] == pytest.approx(record["budget"]["achieved"] * record["dense"]["macs"])
 
 
+@pytest.mark.parametrize("granularity", ["unit", "weight"])
+def test_the_pruned_network_is_left_for_use(granularity, tmp_path):
+    record = record_of(tmp_path, "method=magnitude", "model=mlp", f"granularity={granularity}", "keep=0.3")
+    config = record["config"]
+    setup = prepare(config)
+    model, groups = surgery.load(
+        tmp_path / "cache" / "pruned" / f"{record['id']}.safetensors", setup.network, setup.example
+    )
+    assert measuring.evaluate(model, setup.data.test)["loss"] == pytest.approx(record["pruned"]["loss"])
+    assert measuring.size(model, setup.example)["nonzero_parameters"] == record["pruned"]["nonzero_parameters"]
+    assert {group.name: group.ids.tolist() for group in groups} == (record["rounds"][-1]["kept"] if groups else {})
+
+
 @pytest.mark.parametrize("method", ["magnitude", "random", "gradual"])
 def test_single_weights(method, tmp_path):
     record = record_of(
@@ -92,8 +107,6 @@ def test_single_weights(method, tmp_path):
 
 
 def test_the_test_part_is_read_once_and_never_before_the_pruned_network_is_final(tmp_path, monkeypatch):
-    from benchmarks import measuring
-
     read = []
     evaluate = measuring.evaluate
 

@@ -27,10 +27,10 @@ def run_id(*overrides: str) -> str:
 
 
 PINNED = {
-    "": "PIN0",
-    "method=magnitude": "PIN1",
-    "method=gradual keep=0.25 seed=3": "PIN2",
-    "model=resnet20 dataset=cifar10 allocation=global budget.of=macs": "PIN3",
+    "": "78d6ad96aef2",
+    "method=magnitude": "5a61eb60fb29",
+    "method=gradual keep=0.25 seed=3": "f5e077249dad",
+    "model=resnet20 dataset=cifar10 allocation=global budget.of=macs": "b937f4c05ea6",
 }
 
 
