@@ -27,7 +27,7 @@ class Game:
     forward pass. `evaluations` counts the coalitions evaluated so far.
     """
 
-    def __init__(self, model: nn.Module, group: Group, worth: Worth, evidence: Evidence, batch: int = 1024):
+    def __init__(self, model: nn.Module, group: Group, worth: Worth, evidence: Evidence, batch: int = 256):
         self.model = deepcopy(model).eval()
         self.group, self.worth, self.evidence, self.batch = group, worth, evidence, batch
         self.evaluations = 0

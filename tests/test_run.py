@@ -95,7 +95,7 @@ MISTAKES = {
     "model=vgg11_bn dataset.size=4": r"vgg11_bn cannot take images of \(3, 4, 4\) .*resize them with dataset\.size",
     "model=mlp model.network.hidden=[]": r"Sequential has no units to prune",
     "dataset=mnist dataset.root=ROOT": r"no usable MNIST in '.*' and no download .*dataset\.root=FOLDER",
-    "dataset=image_folder dataset.name=mine dataset.root=ROOT/none dataset.size=32": r"no train in '.*/root/none': set dataset\.root=FOLDER",
+    "dataset=image_folder dataset.name=mine dataset.root=ROOT/none dataset.size=32": r"no train in .*set dataset\.root",
 }
 
 
