@@ -9,7 +9,6 @@ INSTALLED := .venv/installed
 
 results: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run experiment=quickstart
-	$(BIN)/python -m benchmarks.report quickstart
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

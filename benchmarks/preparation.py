@@ -1,7 +1,9 @@
 """Everything that can be known to be wrong before a run trains: data, network, plan, criterion."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -61,9 +63,14 @@ def prepare(config: Mapping[str, Any]) -> Setup:
 def load(config: Mapping[str, Any], device: torch.device) -> Data:
     """The data set, with the channels that the model asks for. Raises the source's own error where it is not there."""
     source = {key: value for key, value in config["dataset"].items() if key != "name"}
-    channels = config["model"]["channels"] or source["channels"]
+    return _load(json.dumps({**source, "channels": config["model"]["channels"] or source["channels"]}), device)
+
+
+@lru_cache(maxsize=1)
+def _load(source: str, device: torch.device) -> Data:
+    """Read once for all runs of a process."""
     try:
-        return instantiate(source, device=device, channels=channels)
+        return instantiate(json.loads(source), device=device)
     except InstantiationException as error:
         raise error.__cause__ or error from None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, records, tables
+from benchmarks import figures, records, tables, typesetting
 from benchmarks.frame import frame
 
 TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
@@ -22,8 +22,8 @@ def report(folder: Path) -> str:
     if not found:
         raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
     table = tables.tradeoff(frame(found))
-    text = _markdown(folder.name, found, failed, tables.markdown(table))
-    for name, content in zip(TABLES, (text, tables.latex(table), tables.csv(table)), strict=True):
+    text = _markdown(folder.name, found, failed, typesetting.markdown(table))
+    for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table)), strict=True):
         records.write_text(folder / name, content)
     for name in FIGURES:
         figures.save(figures.accuracy_against_compression(table), folder / name)
@@ -51,7 +51,7 @@ def _markdown(
         f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}.",
         f"**{_missing(failed)}**" if failed else "",
         sub_tables,
-        f"## Notes\n\n{tables.NOTES}",
+        f"## Notes\n\n{typesetting.NOTES}",
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 

@@ -4,20 +4,17 @@ import os
 import sys
 import time
 import traceback
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks import mistakes, pipeline, records, report, schema, tracking
+from benchmarks import mistakes, pipeline, records, schema, tracking
 from benchmarks.identity import identity, run_parts
 
 AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "training")
@@ -69,28 +66,6 @@ def _outcome(record: dict[str, Any]) -> str:
     dense, pruned = record["dense"], record["pruned"]
     ratio = dense["nonzero_parameters"] / pruned["nonzero_parameters"]
     return f"{pruned['accuracy']:.2%} (dense {dense['accuracy']:.2%}), {ratio:.1f}× fewer parameters"
-
-
-class Sweep(Callback):
-    """Counts the runs of a multirun when it starts; prints its table, and fails if a run failed, when it ends."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-        overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-        last = {override.key_or_group: override for override in overrides}  # the command line's wins
-        os.environ["SWEEP_RUNS"] = str(
-            prod(len(list(o.sweep_string_iterator())) for o in last.values() if o.is_sweep_override())
-        )
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(config.results, config.sweep)
-        failed = len(list((folder / "failed").glob("*.json")))
-        if list((folder / "records").glob("*.json")):
-            print(f"\n{report.report(folder)}")
-        if failed:
-            raise SystemExit(
-                f"error: {failed} runs failed: {folder / 'failed'} says why; the same command tries them again"
-            )
 
 
 def main() -> None:

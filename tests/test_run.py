@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -33,6 +34,31 @@ def test_a_run_leaves_a_whole_record_and_is_not_run_twice(command, tmp_path):
     assert command("method=shapley", FEW, "keep=0.25", "force=true")[1] != said
 
 
+def test_the_golden_record(command, tmp_path):
+    """What is counted is exact on every machine; what is trained and timed is of the golden record's shape."""
+    assert command("method=random", "model=convnet", "keep=0.25", "schedule=iterative", "schedule.rounds=2")[0] == 0
+    (record,) = recorded(tmp_path)
+    golden = json.loads((Path(__file__).parent / "golden" / "record.json").read_text())
+    assert shape(record) == shape(golden)
+    for key in ("id", "choices", "seed", "budget", "coverage"):
+        assert record[key] == golden[key], key
+    for one, other in zip(record["rounds"], golden["rounds"], strict=True):
+        assert all(
+            one[key] == other[key] for key in ("step", "asked", "achieved", "units", "kept", "scores", "evaluations")
+        )
+    for network in ("dense", "pruned"):
+        for key in ("parameters", "nonzero_parameters", "macs", "bytes"):
+            assert record[network][key] == golden[network][key], (network, key)
+        assert record[network]["accuracy"] == pytest.approx(golden[network]["accuracy"], abs=0.05)
+
+
+def shape(value):
+    """Keys and types, at any depth; of a list, those of its first entry."""
+    if isinstance(value, dict):
+        return {key: shape(entry) for key, entry in value.items()}
+    return [shape(entry) for entry in value[:1]] if isinstance(value, list) else type(value)
+
+
 def test_another_sweep_takes_over_a_record_that_exists(command, tmp_path):
     command("method=magnitude")
     code, said = command("method=magnitude", "sweep=mine")
@@ -57,6 +83,15 @@ def test_a_failed_run_is_recorded_and_the_sweep_goes_on(command, tmp_path):
     failed = json.loads(failure.read_text())
     assert failed["error"].startswith("taylor needs a worth with a derivative") and "Traceback" in failed["traceback"]
     assert [record["choices"]["method"] for record in recorded(tmp_path, "half")] == ["magnitude"]
+
+
+def test_a_corrupt_record_of_a_sweep_is_named_at_its_end(command, tmp_path):
+    broken = tmp_path / "pair" / "records" / "abc.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    code, said = command("-m", "method=magnitude", "seed=0,1", "sweep=pair")
+    assert code == 1 and "abc.json is not a record" in said.splitlines()[-1]
+    assert len(list(broken.parent.iterdir())) == 3
 
 
 def test_recalled_and_computed_stages_continue_identically(command, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import tables
+from benchmarks import tables, typesetting
 from benchmarks.frame import frame
 from benchmarks.statistics import mean_interval, paired_difference
 from tests.synthetic import golden, record
@@ -115,14 +115,14 @@ def test_a_cell_is_its_mean_and_its_paired_difference(pairs):
 @settings(max_examples=5)
 @given(st.permutations(golden()[:12]))
 def test_the_order_of_records_does_not_matter(records):
-    assert tables.csv(tables.tradeoff(frame(records))) == tables.csv(tables.tradeoff(frame(golden()[:12])))
+    assert typesetting.csv(tables.tradeoff(frame(records))) == typesetting.csv(tables.tradeoff(frame(golden()[:12])))
 
 
 def test_a_missing_partner_leaves_the_difference_empty():
     table = tables.tradeoff(frame([record("shapley"), record("magnitude", keep=0.25)]))
     assert row(table, "shapley")["pairs"] == 0
     assert np.isnan(row(table, "shapley")["difference"])
-    [line] = [line for line in tables.markdown(table).splitlines() if "shapley" in line]
+    [line] = [line for line in typesetting.markdown(table).splitlines() if "shapley" in line]
     assert line.split("|")[5].strip() == ""
     assert np.isnan(row(table, "magnitude", 0.25)["difference"])
 
@@ -131,7 +131,7 @@ def test_only_shared_seeds_are_paired_and_their_number_is_told():
     table = tables.tradeoff(frame(of([0.9, 0.91, 0.92]) + of([0.8, 0.82], "magnitude")))
     assert (row(table, "shapley")["n"], row(table, "shapley")["pairs"]) == (3, 2)
     assert row(table, "shapley")["difference"] == pytest.approx(9.5)
-    assert "(2)" in tables.markdown(table)
+    assert "(2)" in typesetting.markdown(table)
 
 
 def test_each_variant_meets_the_magnitude_of_its_own_settings():
@@ -153,8 +153,8 @@ def test_each_variant_meets_the_magnitude_of_its_own_settings():
 def test_bold_is_who_beats_the_second_beyond_chance(shapley, magnitude, best):
     table = tables.tradeoff(frame(of(shapley) + of(magnitude, "magnitude")))
     assert list(table[table["best"]]["label"]) == ([best] if best else [])
-    assert ("**shapley**" in tables.markdown(table)) is (best == "shapley")
-    assert ("\\textbf{shapley}" in tables.latex(table)) is (best == "shapley")
+    assert ("**shapley**" in typesetting.markdown(table)) is (best == "shapley")
+    assert ("\\textbf{shapley}" in typesetting.latex(table)) is (best == "shapley")
 
 
 def test_bold_compares_with_the_second_not_with_magnitude():
@@ -173,15 +173,15 @@ def test_masks_are_no_speed_up_and_no_smaller_file():
     found = row(table, "magnitude", 0.25)
     assert (found["compression"], found["bytes_ratio"], found["speedup_macs"]) == (1, 1, 1)
     assert found["nonzero_compression"] == pytest.approx(4, rel=1e-3)
-    assert "non-zero" in tables.markdown(table)
+    assert "non-zero" in typesetting.markdown(table)
 
 
 def test_names_are_escaped_in_latex_only():
     variants = [record(aggregate=aggregate, model="vgg11_bn") for aggregate in ("mean_abs", "mean")]
     table = tables.tradeoff(frame(variants))
-    assert "aggregate=mean\\_abs" in tables.latex(table)
-    assert "vgg11\\_bn, budget" in tables.latex(table)
-    assert "aggregate=mean_abs" in tables.markdown(table)
+    assert "aggregate=mean\\_abs" in typesetting.latex(table)
+    assert "vgg11\\_bn, budget" in typesetting.latex(table)
+    assert "aggregate=mean_abs" in typesetting.markdown(table)
 
 
 def test_methods_are_listed_in_one_order():
@@ -193,11 +193,11 @@ def test_methods_are_listed_in_one_order():
 
 def test_the_csv_holds_the_numbers_themselves():
     table = tables.tradeoff(frame(golden()))
-    back = pd.read_csv(io.StringIO(tables.csv(table)))
+    back = pd.read_csv(io.StringIO(typesetting.csv(table)))
     pd.testing.assert_frame_equal(back, table, check_dtype=False, rtol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["md", "tex", "csv"])
 def test_tables_are_those_that_were_approved(form):
-    write = {"md": tables.markdown, "tex": tables.latex, "csv": tables.csv}[form]
+    write = {"md": typesetting.markdown, "tex": typesetting.latex, "csv": typesetting.csv}[form]
     assert write(tables.tradeoff(frame(golden()))) == (GOLDEN / f"tradeoff.{form}").read_text()

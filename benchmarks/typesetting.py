@@ -1,0 +1,130 @@
+"""A trade-off table as people read it (Markdown, LaTeX) and as programs do (CSV)."""
+
+import pandas as pd
+
+from benchmarks.frame import PANEL
+
+NOTES = """\
+- n: seeds. ± is the half width of the 95 % Student t interval over seeds; one seed has none.
+- accuracy %: top-1 on the test set. vs magnitude: difference in points to magnitude pruning, paired by seed \
+(in brackets: the number of pairs, where it is not n); empty without a partner.
+- unrecovered %: top-1 on the validation part right after the last removal, before the recovery that follows it.
+- **Bold**: the best of its keep, where the 95 % interval of its paired difference to the runner-up excludes 0 \
+(not corrected for many comparisons).
+- compression: parameters, dense ÷ pruned (non-zero: those that are not zero; shown where it differs); \
+file: the same of bytes on disk; MACs: of multiply-accumulates, the theoretical speed-up.
+- latency @b: measured speed-up at batch b, the mean over seeds of median dense ÷ median pruned time; with one \
+seed, ± is half of the 95 % bootstrap interval over its samples. control: the same for a mask of zeros, which saves \
+no time: 1.00 if the timing is sound.
+- scoring s, evaluations: what the scores of a run cost, in seconds and forward passes, mean over seeds.
+"""
+
+
+def csv(table: pd.DataFrame) -> str:
+    """All columns and raw numbers of a trade-off table, to six digits."""
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A sub-table for every data set, model and budget, under a heading and a line on the dense network."""
+    return "\n".join(_markdown(*key, panel) for key, panel in table.groupby(PANEL))
+
+
+def _markdown(dataset: str, model: str, of: str, panel: pd.DataFrame) -> str:
+    cells = _cells(panel)
+    for column in ("method", "accuracy %"):
+        cells[column] = cells[column].where(~panel["best"], "**" + cells[column] + "**")
+    sides = ["left" if column == "method" else "right" for column in cells]
+    text = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
+    return f"## {dataset} · {model}, budget in {of}\n\n{_dense_line(panel)}\n\n{text}\n"
+
+
+def _dense_line(panel: pd.DataFrame) -> str:
+    dense = panel.iloc[0]
+    times = [
+        f"{1000 * dense[column]:.3g} ms at batch {column.removeprefix('latency_')}"
+        for column in panel.filter(regex="^latency_").dropna(axis=1)
+    ]
+    sizes = f"{dense['parameters']:,.0f} parameters, {dense['macs']:,.0f} MACs, {dense['bytes'] / 1000:,.1f} kB"
+    return f"Dense: {', '.join([sizes, *times])}."
+
+
+def latex(table: pd.DataFrame) -> str:
+    """The same sub-tables as LaTeX floats, for the packages booktabs and graphicx."""
+    floats = [_latex(*key, panel) for key, panel in table.groupby(PANEL)]
+    return "% \\usepackage{booktabs,graphicx}\n" + "\n".join(floats)
+
+
+def _latex(dataset: str, model: str, of: str, panel: pd.DataFrame) -> str:
+    cells = _cells(panel)
+    cells["keep"] = cells["keep"].mask(cells["keep"].duplicated(), "")
+    bold = pd.DataFrame("", index=cells.index, columns=cells.columns)
+    bold.loc[panel["best"], ["method", "accuracy %"]] = "textbf:--rwrap;"
+    style = cells.style.hide(axis="index").apply(lambda _: bold, axis=None)
+    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    caption = f"{dataset}, {model}, budget in {of}. {_dense_line(panel)}".replace("_", "\\_")
+    return _typeset(
+        style.to_latex(
+            hrules=True,
+            column_format="rl" + "r" * (cells.shape[1] - 2),
+            environment="table*",
+            position_float="centering",
+            caption=caption,
+            label=f"tab:{dataset}-{model}-{of}",
+        )
+    )
+
+
+def _typeset(text: str) -> str:
+    """Signs that LaTeX has commands for, and a width that a page has."""
+    for sign, command in {"±": "$\\pm$", "×": "$\\times$", "−": "$-$", "·": "$\\cdot$"}.items():
+        text = text.replace(sign, command)
+    text = text.replace("\\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}")
+    return text.replace("\\end{tabular}", "\\end{tabular}}")
+
+
+def _cells(panel: pd.DataFrame) -> pd.DataFrame:
+    """A trade-off table as it is read: one column of text for each number and its interval."""
+    text = {
+        "keep": panel["keep"].map("{:g}".format),
+        "method": panel["label"],
+        "n": panel["n"].map(str),
+        "accuracy %": _interval(panel, "accuracy", "{:.1f}"),
+        "vs magnitude": _difference(panel),
+        "unrecovered %": _interval(panel, "unrecovered", "{:.1f}"),
+        "compression": _text(panel["compression"], "{:.2f}×"),
+        "non-zero": _text(panel["nonzero_compression"], "{:.2f}×"),
+        "file": _text(panel["bytes_ratio"], "{:.2f}×"),
+        "MACs": _text(panel["speedup_macs"], "{:.2f}×"),
+        **{
+            f"latency @{column.rsplit('_', 1)[1]}": _interval(panel, column, "{:.2f}", "×")
+            for column in panel.filter(regex=r"^speedup_latency_\d+$").dropna(axis=1, how="all")
+        },
+        "control": _controls(panel),
+        "scoring s": _text(panel["scoring_seconds"], "{:.3g}"),
+        "evaluations": _text(panel["evaluations"], "{:,.0f}"),
+    }
+    if text["non-zero"].equals(text["compression"]):
+        del text["non-zero"]
+    return pd.DataFrame(text)
+
+
+def _text(values: pd.Series, form: str) -> pd.Series:
+    return values.map(lambda value: "" if pd.isna(value) else form.format(value).replace("-", "−"))
+
+
+def _interval(panel: pd.DataFrame, column: str, form: str, unit: str = "") -> pd.Series:
+    half_width = form.replace("+", "")
+    return _text(panel[column], f"{form}{unit}") + _text(panel[f"{column}_ci95"], f" ± {half_width}")
+
+
+def _difference(panel: pd.DataFrame) -> pd.Series:
+    incomplete = (panel["pairs"] > 0) & (panel["pairs"] < panel["n"])
+    pairs = panel["pairs"].map(" ({})".format).where(incomplete, "")
+    return _interval(panel, "difference", "{:+.1f}") + pairs
+
+
+def _controls(panel: pd.DataFrame) -> pd.Series:
+    """The ratios of all batch sizes in one column."""
+    controls = panel.filter(regex="^control_").dropna(axis=1, how="all").apply(_text, form="{:.2f}")
+    return controls.agg(lambda row: " / ".join(filter(None, row)), axis=1)
