@@ -4,7 +4,9 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
 from importlib.metadata import version
@@ -16,6 +18,21 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.data import Part, in_order
+
+
+class Stopwatch:
+    """Wall seconds by name: `with watch("recovery"): …` adds to `watch.seconds["recovery"]`."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
 
 
 @torch.no_grad()

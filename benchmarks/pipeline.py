@@ -1,6 +1,5 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import nn
 
 from benchmarks import measuring, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
+from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, prepare
 from benchmarks.training import train
 from methods import surgery
@@ -27,15 +27,15 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     setup = prepare(config)
     recipe = instantiate(config["training"]["dense"])
     dense = stages.dense(_cache(config, "dense", dense_parts), setup.network, setup.data, recipe, config["seed"])
-    pruned, recovery_seconds = _prune(config, setup, dense.model)
-    start = time.perf_counter()
-    measured = _measure(config, setup, dense.model, pruned)
+    watch = Stopwatch()
+    pruned = _prune(config, setup, dense.model, watch)
+    with watch("measuring_seconds"):
+        measured = _measure(config, setup, dense.model, pruned)
     cost = {
         "scoring_seconds": _short(sum(r.scores.seconds for r in pruned.rounds)),
         "evaluations": sum(r.scores.evaluations for r in pruned.rounds),
-        "recovery_seconds": _short(recovery_seconds),
         "training_seconds": dense.seconds,
-        "measuring_seconds": _short(time.perf_counter() - start),
+        **{name: _short(seconds) for name, seconds in watch.seconds.items()},
     }
     stages.keep(_cache(config, "pruned", run_parts), pruned)
     return {**_about(config, choices, setup, pruned), **measured, "cost": cost, **_where(setup)}
@@ -70,22 +70,20 @@ def _cache(config: Mapping[str, Any], stage: str, parts: Callable[[Mapping[str, 
     return Path(config["results"], "cache", stage, f"{identity(parts(config))}.safetensors")
 
 
-def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module) -> tuple[Pruned, float]:
-    """The pruned and recovered network, and the seconds that recovery took."""
-    seconds = 0.0
+def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Stopwatch) -> Pruned:
+    """The pruned and recovered network, watched on the validation part."""
 
     def recover(model: nn.Module, start: int, stop: int) -> None:
-        nonlocal seconds
-        begin = time.perf_counter()
-        train(model, setup.data.train, setup.recovery, config["seed"], start, stop)
-        seconds += time.perf_counter() - begin
+        with watch("recovery_seconds"):
+            train(model, setup.data.train, setup.recovery, config["seed"], start, stop)
 
     def evaluate(model: nn.Module) -> float:
-        return measuring.evaluate(model, setup.data.validation)["accuracy"]
+        with watch("measuring_seconds"):
+            return measuring.evaluate(model, setup.data.validation)["accuracy"]
 
     path = _cache(config, "scores", scores_parts)
     score = stages.scorer(setup.criterion, setup.evidence, config["seed"], path)
-    return prune(dense, setup.plan, score, instantiate(config["allocation"]), recover, evaluate), seconds
+    return prune(dense, setup.plan, score, instantiate(config["allocation"]), recover, evaluate)
 
 
 def _measure(config: Mapping[str, Any], setup: Setup, dense: nn.Module, pruned: Pruned) -> dict[str, Any]:
