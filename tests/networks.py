@@ -44,4 +44,4 @@ def calibrated(model: nn.Module, x: Tensor) -> nn.Module:
 
 def difference(a: Tensor, b: Tensor) -> float:
     """The largest difference between outputs, relative to how much the outputs vary."""
-    return float((a - b).abs().max() / a.std())
+    return float((a - b).detach().abs().max() / a.detach().std())
