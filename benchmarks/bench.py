@@ -13,7 +13,7 @@ import torch
 from captum.attr import ShapleyValueSampling
 from torch import Tensor, nn
 
-from benchmarks import measuring, models
+from benchmarks import models, provenance
 from methods import groups
 from methods.game import Evidence, Game
 from methods.groups import Group
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=256)
     parser.add_argument("--permutations", type=int, default=2)
     options = parser.parse_args()
-    print(measuring.machine(torch.device("cpu")))
+    print(provenance.machine(torch.device("cpu")))
     print(
         f"{'network':10} {'game ms':>9} {'captum on a hook ms':>20} {'ratio':>7} {'quartiles':>15}   n={options.turns}"
     )

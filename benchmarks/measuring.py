@@ -1,15 +1,10 @@
-"""What a network achieves and what it costs, on the machine at hand."""
+"""What a network achieves and what it costs."""
 
-import os
-import platform
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from functools import lru_cache
-from importlib.metadata import version
 
 import torch
 from safetensors.torch import save
@@ -109,39 +104,3 @@ def _seconds(model: nn.Module, x: Tensor) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def machine(device: torch.device) -> dict[str, str | int]:
-    """What the timings were taken on."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "device": device.type,
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
-        "system": platform.system(),
-    }
-
-
-@lru_cache
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-@lru_cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a number can depend on."""
-    libraries = ("torch", "torchvision", "captum", "torch-pruning", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
-
-
-@lru_cache
-def commit() -> str:
-    """The commit of this code, with a mark when files were changed since; empty outside of a checkout."""
-    here = os.path.dirname(__file__)
-    command = ["git", "-C", here, "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

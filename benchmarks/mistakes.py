@@ -15,6 +15,16 @@ def require_complete(config: DictConfig) -> None:
         sys.exit(f"error: {', '.join(missing)} must be set: {' '.join(f'{key}=…' for key in missing)}")
 
 
+def fractions(keep: object) -> list[float]:
+    """The fractions to keep, of which there can be one or a list; exit if they are not numbers."""
+    given = keep if isinstance(keep, list) else [keep]
+    if not given or not all(isinstance(fraction, int | float) for fraction in given):
+        sys.exit(
+            f"error: keep={keep} is neither a fraction nor a list of fractions: choose keep=0.5 or keep=[0.5,0.25]"
+        )
+    return [float(fraction) for fraction in given]
+
+
 def one_line(error: Exception) -> str:
     """A user's mistake as it was raised; any other error with its type."""
     text = " ".join(str(error).split())

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import nn
 
-from benchmarks import measuring, stages
+from benchmarks import measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, prepare
@@ -58,9 +58,9 @@ def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, 
 def _where(setup: Setup) -> dict[str, Any]:
     """On what machine, with what code, when."""
     return {
-        "machine": measuring.machine(setup.device),
-        "versions": measuring.versions(),
-        "commit": measuring.commit(),
+        "machine": provenance.machine(setup.device),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -22,44 +22,51 @@ AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "ag
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
 def run(config: DictConfig) -> None:
-    """Make the run's record, unless it exists; a failure is recorded, told in one line, and the sweep goes on."""
+    """Make the records that the configuration asks for: one for each fraction in `keep`."""
     mistakes.require_complete(config)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-    name = identity(run_parts(plain))
-    folder = Path(plain["results"], plain["sweep"])
+    keeps = mistakes.fractions(plain["keep"])
+    done = [_one({**plain, "keep": keep}, _place(place, len(keeps))) for place, keep in enumerate(keeps)]
+    if not all(done) and HydraConfig.get().mode == RunMode.RUN:
+        sys.exit(1)
+
+
+def _one(plain: dict[str, Any], place: str) -> bool:
+    """Make one record, unless it exists. A failure is recorded and told in one line, and the sweep goes on: False."""
+    choices, name = _choices(plain), identity(run_parts(plain))
+    axes = f"{choices['dataset']} {choices['model']} {choices['method']}"
+    label = f"{place}{axes} keep={plain['keep']:g} seed={plain['seed']}"
+    folder, start = Path(plain["results"], plain["sweep"]), time.perf_counter()
     failure = folder / "failed" / f"{name}.json"
-    start = time.perf_counter()
     try:
         if not plain["force"] and records.find(Path(plain["results"]), plain["sweep"], name):
-            return _tell(plain, f"has its record {name}; force=true runs it again")
-        record = pipeline.run(plain, _choices(plain))
+            print(f"{label}: has its record {name}; force=true runs it again", flush=True)
+            return True
+        record = pipeline.run(plain, choices)
         records.write(folder / "records" / f"{name}.json", record)
         failure.unlink(missing_ok=True)
     except Exception as error:
         line = mistakes.one_line(error)
         records.write(failure, {"id": name, "error": line, "config": plain, "traceback": traceback.format_exc()})
-        _tell(plain, f"FAILED: {line}")
-        if HydraConfig.get().mode == RunMode.RUN:
-            sys.exit(1)
-        return
+        print(f"{label}: FAILED: {line}", flush=True)
+        return False
     tracking.track(record, **plain["wandb"], folder=Path(plain["results"], "cache"))
-    _tell(plain, f"{_outcome(record)} ({time.perf_counter() - start:.1f} s)")
+    print(f"{label}: {_outcome(record)} ({time.perf_counter() - start:.1f} s)", flush=True)
+    return True
+
+
+def _place(place: int, of: int) -> str:
+    """Where in a sweep a run is: the sweep's jobs make `of` runs each."""
+    config = HydraConfig.get()
+    if config.mode == RunMode.RUN:
+        return ""
+    return f"[{config.job.num * of + place + 1}/{int(os.environ['SWEEP_JOBS']) * of}] "
 
 
 def _choices(plain: dict[str, Any]) -> dict[str, str]:
     """What was chosen on each axis, by the names of the files in conf/."""
     chosen = HydraConfig.get().runtime.choices
     return {"dataset": plain["dataset"]["name"], **{axis: chosen[axis] for axis in AXES}}
-
-
-def _tell(plain: dict[str, Any], what: str) -> None:
-    """A line of progress, numbered in a sweep."""
-    hydra_config, chosen = HydraConfig.get(), _choices(plain)
-    number = (
-        f"[{hydra_config.job.num + 1}/{os.environ['SWEEP_RUNS']}] " if hydra_config.mode == RunMode.MULTIRUN else ""
-    )
-    name = f"{chosen['dataset']} {chosen['model']} {chosen['method']} keep={plain['keep']:g} seed={plain['seed']}"
-    print(f"{number}{name}: {what}", flush=True)
 
 
 def _outcome(record: dict[str, Any]) -> str:

@@ -66,7 +66,7 @@ class Run:
     schedule: Any = MISSING
     allocation: Any = MISSING
     training: Training = MISSING
-    keep: float = 0.5
+    keep: Any = 0.5  # a fraction, or a list of them: a run each
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     sweep: str = "scratch"

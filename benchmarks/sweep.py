@@ -18,8 +18,8 @@ class Sweep(Callback):
     """Hydra calls it before and after a multirun. Of what a callback raises, Hydra swallows all but SystemExit."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Count the runs; if this sweep ended before and its records are there, make its table and stop."""
-        os.environ["SWEEP_RUNS"] = str(_count(config))
+        """Count the jobs; if this sweep ended before and its records are there, make its table and stop."""
+        os.environ["SWEEP_JOBS"] = str(_count(config))
         done = _done(config)
         if not config.force and done.exists() and all(map(os.path.exists, json.loads(done.read_text()))):
             print(f"{_report(config)}\nall runs of this sweep have their records; force=true runs them again")

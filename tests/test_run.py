@@ -59,6 +59,13 @@ def shape(value):
     return [shape(entry) for entry in value[:1]] if isinstance(value, list) else type(value)
 
 
+def test_a_list_of_fractions_is_a_run_each(command, tmp_path):
+    code, said = command("-m", "method=magnitude", "keep=[0.5,0.25,0.0001]", "seed=0,1", "sweep=curve")
+    assert code == 1 and "[6/6] digits mlp magnitude keep=0.0001 seed=1: FAILED: keep=0.0001 of parameters" in said
+    assert sorted(record["budget"]["keep"] for record in recorded(tmp_path, "curve")) == [0.25, 0.25, 0.5, 0.5]
+    assert command("method=magnitude", "keep=0.25", "sweep=curve")[1].count("has its record") == 1
+
+
 def test_another_sweep_takes_over_a_record_that_exists(command, tmp_path):
     command("method=magnitude")
     code, said = command("method=magnitude", "sweep=mine")
@@ -117,6 +124,7 @@ MISTAKES = {
     "kep=0.5": r"kep is unknown \(did you mean keep\?\)",
     "method.criterion.permutation=3": r"method\.criterion\.permutation is unknown \(did you mean permutations\?\)",
     "method.criterion.permutations=many": r"method cannot work with the options .*'permutations': 'many'",
+    "keep=half": r"keep=half is neither a fraction nor a list of fractions: choose keep=0\.5",
     "seed=x": r"seed=x Value 'x' of type 'str' could not be converted to Integer",
     "training.dense.epochs=long": r"epochs=long Value 'long' of type 'str' could not be converted to Integer",
     "budget.of=flops": r"Invalid value 'flops', expected one of \[units, parameters, macs\]",
