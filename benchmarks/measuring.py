@@ -1,7 +1,7 @@
 """What a network achieves and what it costs."""
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -73,24 +73,26 @@ def latencies(
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds per forward pass: every sample, by network and batch size.
 
-    The networks take turns, so that a drift of the machine meets all alike; three turns warm up. A batch size ends
+    The networks take turns, in rotating order, so that a drift of the machine meets all alike; three turns warm up. A batch size ends
     after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
     """
     samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
+    order = deque(networks.items())
     for batch in batches:
         x = example[:1].expand(batch, *example.shape[1:]).contiguous()
         for _ in range(3):
-            _turn(networks, x)
+            _turn(order, x)
         turns, start = [], time.perf_counter()
         while len(turns) < repeats and (len(turns) < 5 or time.perf_counter() - start < seconds):
-            turns.append(_turn(networks, x))
+            turns.append(_turn(order, x))
         for name in networks:
             samples[name][str(batch)] = [float(f"{turn[name]:.4g}") for turn in turns]
     return samples
 
 
-def _turn(networks: dict[str, nn.Module], x: Tensor) -> dict[str, float]:
-    return {name: _seconds(model.eval(), x) for name, model in networks.items()}
+def _turn(order: deque[tuple[str, nn.Module]], x: Tensor) -> dict[str, float]:
+    order.rotate()  # who comes first pays for cold caches
+    return {name: _seconds(model.eval(), x) for name, model in order}
 
 
 def _seconds(model: nn.Module, x: Tensor) -> float:
