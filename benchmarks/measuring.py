@@ -73,8 +73,8 @@ def latencies(
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds per forward pass: every sample, by network and batch size.
 
-    The networks take turns, in rotating order, so that a drift of the machine meets all alike; three turns warm up. A batch size ends
-    after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
+    The networks take turns, in rotating order, so that a drift of the machine meets all alike; three turns warm up. A
+    batch size ends after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
     """
     samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     order = deque(networks.items())

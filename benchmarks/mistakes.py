@@ -4,9 +4,14 @@ import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
-from hydra import compose, initialize
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+
+CONF = Path(__file__).parents[1] / "conf"
+USERS = (ValueError, FileNotFoundError, FloatingPointError)  # what this project raises for a user's mistake
 
 
 def require_complete(config: DictConfig) -> None:
@@ -28,38 +33,32 @@ def fractions(keep: object) -> list[float]:
 def one_line(error: Exception) -> str:
     """A user's mistake as it was raised; any other error with its type."""
     text = " ".join(str(error).split())
-    return (
-        text
-        if isinstance(error, ValueError | FileNotFoundError | FloatingPointError)
-        else f"{type(error).__name__}: {text}"
-    )
+    return text if isinstance(error, USERS) else f"{type(error).__name__}: {text}"
 
 
 def in_configuration(error: Exception) -> str:
     """What Hydra found wrong, without what it says to its developers."""
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
-    if unknown := re.search(r"Could not override '([\w.]+)'", text):
-        return _unknown_key(unknown[1])
-    if unknown := re.search(
-        r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search path|$)", text
+    if key := re.search(r"Could not override '([\w.]+)'", text):
+        return _unknown_key(key[1])
+    if choice := re.search(
+        r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search|$)", text
     ):
-        return f"{unknown[1]}={unknown[2]} is unknown{_meant(unknown[2], unknown[3].split())}"
+        return f"{choice[1]}={choice[2]} is unknown{_meant(choice[2], choice[3].split())}"
     return re.sub(
-        r"(full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+ for details", "", text
+        r"((full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+.*)", "", text
     ).strip()
 
 
 def _unknown_key(key: str) -> str:
     parent, _, name = key.rpartition(".")
-    with initialize(config_path="../conf", version_base="1.3"):
-        rest = [
-            argument
-            for argument in sys.argv[1:]
-            if "=" in argument and key not in argument and not argument.startswith("hydra.")
-        ]
-        config = compose("run", [argument for argument in rest if "," not in argument])
-    node = OmegaConf.select(config, parent) if parent else config
-    return f"{key} is unknown{_meant(name, map(str, node or ()))}"
+    chosen = [argument.split(",")[0] for argument in sys.argv[1:] if (CONF / argument.split("=")[0]).is_dir()]
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("run", chosen)
+    except HydraException:  # a choice from elsewhere (--config-dir): no keys to list
+        return f"{key} is unknown"
+    return f"{key} is unknown{_meant(name, map(str, OmegaConf.select(config, parent) if parent else config))}"
 
 
 def _meant(name: str, choices: Iterable[str]) -> str:
