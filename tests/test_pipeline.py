@@ -1,6 +1,7 @@
 """Every method prunes every model, on a few digits, and the record holds what was asked."""
 
 import json
+from itertools import product
 
 import pytest
 from hydra import compose, initialize
@@ -16,7 +17,8 @@ TINY = [
     "training=digits", "training.frequency=1", "training.dense.epochs=1", "training.recovery.epochs=1",
     "dataset.limit=128", "latency.repeats=2", "latency.batches=[1]", "threads=1",
 ]  # fmt: skip
-PLAY = ("shapley", "leave_one_out")  # who try each unit: slow where there are thousands
+PLAY = ("shapley", "leave_one_out")  # who try each unit
+HEAVY = ("vgg11_bn", "densenet121")
 
 
 def record_of(tmp_path, *overrides: str) -> dict:
@@ -53,16 +55,15 @@ def test_every_method_on_every_small_model(method, model, tmp_path):
     check(record_of(tmp_path, f"model={model}", f"method={method}", f"dataset.size={size}"))
 
 
-@pytest.mark.parametrize("model", TORCHVISION)
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in PLAY])
+def _pairs():
+    """All pairs; slow are games of thousands of units, and what differs from magnitude only in scores or schedule."""
+    for method, model in product(METHODS, TORCHVISION):
+        slow = method in PLAY or (model in HEAVY and method in ("random", "gradual"))
+        yield pytest.param(method, model, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize(("method", "model"), _pairs())
 def test_every_method_on_every_torchvision_model(method, model, tmp_path):
-    check(record_of(tmp_path, f"model={model}", f"method={method}", "dataset.size=32", "keep=0.3"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model", TORCHVISION)
-@pytest.mark.parametrize("method", PLAY)
-def test_every_game_on_every_torchvision_model(method, model, tmp_path):
     check(record_of(tmp_path, f"model={model}", f"method={method}", "dataset.size=32", "keep=0.3"))
 
 
