@@ -67,10 +67,12 @@ def _seconds(run: Callable[[], object]) -> float:
 def main() -> None:
     """Print, for each network, milliseconds per evaluation and the ratio, as median and quartiles over the turns."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--examples", type=int, default=256)
-    parser.add_argument("--permutations", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--examples", type=int, default=128)
+    parser.add_argument("--permutations", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     print(provenance.machine(torch.device("cpu")))
     print(
         f"{'network':10} {'game ms':>9} {'captum on a hook ms':>20} {'ratio':>7} {'quartiles':>15}   n={options.turns}"
