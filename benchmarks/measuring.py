@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.data import Part, in_order
+from methods.surgery import tensors
 
 
 class Stopwatch:
@@ -46,12 +47,11 @@ def evaluate(model: nn.Module, part: Part, batch_size: int = 512) -> dict[str, f
 
 def size(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Parameters, non-zero parameters, MACs for one example and the bytes of its safetensors file."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "nonzero_parameters": sum(int(p.count_nonzero()) for p in model.parameters()),
         "macs": macs(model, example),
-        "bytes": len(save(weights)),
+        "bytes": len(save(tensors(model))),
     }
 
 

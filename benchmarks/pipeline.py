@@ -26,7 +26,8 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     """
     setup = prepare(config)
     recipe = instantiate(config["training"]["dense"])
-    dense = stages.dense(_cache(config, "dense", dense_parts), setup.network, setup.data, recipe, config["seed"])
+    path = _cache(config, "dense", dense_parts)
+    dense = stages.dense(path, setup.network, setup.example, setup.data.train, recipe, config["seed"])
     watch = Stopwatch()
     pruned = _prune(config, setup, dense.model, watch)
     with watch("measuring_seconds"):
@@ -51,7 +52,7 @@ def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, 
         "seed": config["seed"],
         "budget": {"of": config["budget"]["of"], "keep": config["keep"], "achieved": pruned.rounds[-1].achieved},
         "coverage": coverage(setup.plan.cost),
-        "rounds": [_round(r, config) for r in pruned.rounds],
+        "rounds": [_round(r, isinstance(setup.plan.granularity, Weight)) for r in pruned.rounds],
     }
 
 
@@ -108,10 +109,9 @@ def _control(setup: Setup, dense: nn.Module, pruned: Pruned) -> nn.Module:
     return surgery.zeroed(dense, setup.plan.groups, {group.name: group.ids for group in pruned.groups})
 
 
-def _round(done: Round, config: Mapping[str, Any]) -> dict[str, Any]:
+def _round(done: Round, single: bool) -> dict[str, Any]:
     """A round as JSON; of single weights, which are too many to list, the number that is left in each layer."""
     units = {name: ids.tolist() for name, ids in done.kept.items()}
-    single = config["granularity"]["_target_"].endswith("Weight")
     return {
         "step": done.step,
         "asked": done.asked,

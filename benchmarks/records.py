@@ -2,8 +2,7 @@
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,15 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
+    write_whole(path, lambda partial: partial.write_text(text))
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Have `write` fill a file beside `path`, which takes its place when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    write(partial)
+    os.replace(partial, path)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -37,6 +40,12 @@ def read(path: Path) -> dict[str, Any]:
 def load(folder: Path) -> list[dict[str, Any]]:
     """All records of a sweep's folder, in the order of their names."""
     return [read(path) for path in sorted((folder / "records").glob("*.json"))]
+
+
+def failures(folder: Path) -> list[dict[str, Any]]:
+    """The failed runs of a sweep's folder that have no record since."""
+    paths = sorted((folder / "failed").glob("*.json"))
+    return [read(path) for path in paths if not (folder / "records" / path.name).exists()]
 
 
 def find(results: Path, sweep: str, name: str) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ def report(folder: Path) -> str:
 
     Raises ValueError where there are no records, or a corrupt one.
     """
-    found, failed = records.load(folder), _failed(folder)
+    found, failed = records.load(folder), records.failures(folder)
     if not found:
         raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
     table = tables.tradeoff(frame(found))
@@ -28,12 +28,6 @@ def report(folder: Path) -> str:
     for name in FIGURES:
         figures.save(figures.accuracy_against_compression(table), folder / name)
     return text
-
-
-def _failed(folder: Path) -> list[dict[str, Any]]:
-    """Failed runs that have no record since."""
-    paths = sorted((folder / "failed").glob("*.json"))
-    return [records.read(path) for path in paths if not (folder / "records" / path.name).exists()]
 
 
 def _missing(failed: Sequence[Mapping[str, Any]]) -> str:

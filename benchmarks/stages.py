@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmarks.data import Data
-from benchmarks.records import write_text
+from benchmarks.data import Part
+from benchmarks.records import write_text, write_whole
 from benchmarks.training import Recipe, train
 from methods import surgery
 from methods.criterion import Scores
@@ -29,16 +29,15 @@ class Dense:
     seconds: float
 
 
-def dense(path: Path, untrained: nn.Module, data: Data, recipe: Recipe, seed: int) -> Dense:
-    """Recall the network at `path`, or train it and leave it there."""
+def dense(path: Path, untrained: nn.Module, example: Tensor, part: Part, recipe: Recipe, seed: int) -> Dense:
+    """Recall the network at `path`, or train it on `part` and leave it there."""
     seconds_file = path.with_suffix(".json")
     with _only_one(path):
         if not path.exists():
             start = time.perf_counter()
-            train(untrained, data.train, recipe, seed)
+            train(untrained, part, recipe, seed)
             write_text(seconds_file, json.dumps({"seconds": round(time.perf_counter() - start, 3)}))
-            _whole(path, lambda temporary: surgery.save(temporary, untrained))
-    example, _ = data.validation.draw(2, seed=0)
+            write_whole(path, lambda partial: surgery.save(partial, untrained))
     model, _ = surgery.load(path, untrained, example)
     return Dense(model, json.loads(seconds_file.read_text())["seconds"])
 
@@ -60,7 +59,7 @@ def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: in
             return compute(model, groups)
         with _only_one(path):
             if not path.exists():
-                _whole(path, lambda temporary: _save_scores(temporary, compute(model, groups)))
+                write_whole(path, lambda partial: _save_scores(partial, compute(model, groups)))
         return _load_scores(path)
 
     return score
@@ -68,9 +67,8 @@ def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: in
 
 def keep(path: Path, pruned: Pruned) -> None:
     """Leave the pruned network at `path`, for `methods.surgery.load`; zeros of single weights are in the weights."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     groups = [group for group in pruned.groups if isinstance(group, Group)]
-    _whole(path, lambda temporary: surgery.save(temporary, pruned.model, groups))
+    write_whole(path, lambda partial: surgery.save(partial, pruned.model, groups))
 
 
 def _save_scores(path: Path, scores: Scores) -> None:
@@ -92,10 +90,3 @@ def _only_one(path: Path) -> FileLock:
     """Processes of one sweep that need the same stage wait for the first of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(f"{path}.lock")
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file so that it appears complete or not at all."""
-    temporary = path.with_suffix(".partial")
-    write(temporary)
-    temporary.replace(path)

@@ -31,8 +31,10 @@ class Sweep(Callback):
         found = [str(path) for path in sorted((folder / "records").glob("*.json"))]
         if found:
             print(f"\n{_report(config)}")
-        if failed := len(list((folder / "failed").glob("*.json"))):
-            raise SystemExit(f"error: {failed} runs failed: {folder / 'failed'} says why; the same command tries again")
+        if failed := records.failures(folder):
+            raise SystemExit(
+                f"error: {len(failed)} runs failed: {folder / 'failed'} says why; the same command tries again"
+            )
         records.write_text(_done(config), json.dumps(found))
 
 

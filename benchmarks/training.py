@@ -40,21 +40,23 @@ def train(model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 
     if start >= stop:
         return
     optimizer = recipe.optimizer(model.parameters())
-    scheduler = LambdaLR(optimizer, lambda step: _rate(recipe, total)(start + step))
+    scheduler = LambdaLR(optimizer, _rate(recipe, total, start))
     batches = part.batches(steps(len(part), recipe.batch_size, seed, start, stop), seed, start=start)
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed + start)
-        losses = [_step(model.train(), x, y, recipe, optimizer, scheduler) for x, y in batches]
+        model.train()
+        losses = [_step(model, x, y, recipe, optimizer, scheduler) for x, y in batches]
     model.eval()
     _require_finite(losses, start, recipe)
 
 
-def _rate(recipe: Recipe, total: int) -> Callable[[int], float]:
-    """The learning rate's factor at each step."""
+def _rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:
+    """The learning rate's factor at each step after `start`."""
     warmup = round(recipe.warmup * total)
 
-    def factor(step: int) -> float:
+    def factor(after: int) -> float:
+        step = start + after
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + cos(pi * (step - warmup) / max(1, total - warmup)))

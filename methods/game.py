@@ -1,12 +1,13 @@
 """The game: units are players, and a coalition is worth what the network achieves with those units alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from methods.criterion import Scores
 from methods.groups import Group
 from methods.surgery import masked
 
@@ -46,3 +47,20 @@ class Game:
         with masked(self.model, [self.group], {self.group.name: masks}):
             outputs = self.model(inputs.repeat(k, *[1] * (inputs.dim() - 1)))
         return self.worth(outputs, targets.repeat(k)).reshape(k, examples)
+
+
+def play(
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
+    values: Callable[[Game], Tensor],
+) -> Scores:
+    """The game of each group in turn: `values` (N, n) of its players for each example, aggregated to one score each."""
+    by_group, evaluations = {}, 0
+    for group in groups:
+        game = Game(model, group, worth, evidence)
+        by_group[group.name] = aggregate(values(game)).cpu()
+        evaluations += game.evaluations
+    return Scores(by_group, evaluations)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.criterion import Scores
-from methods.game import Evidence, Game, Worth
+from methods.game import Evidence, Worth, play
 from methods.groups import Group
 
 
@@ -20,9 +20,7 @@ def leave_one_out(
     aggregate: Callable[[Tensor], Tensor],
 ) -> Scores:
     """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
-    games = [Game(model, group, worth, evidence) for group in groups]
-    values = {game.group.name: aggregate(losses(game, len(game.group.ids))).cpu() for game in games}
-    return Scores(values, sum(game.evaluations for game in games))
+    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, len(game.group.ids)))
 
 
 def losses(game: Callable[[Tensor], Tensor], players: int) -> Tensor:

@@ -7,7 +7,7 @@ from captum.attr import ShapleyValueSampling
 from torch import Tensor, nn
 
 from methods.criterion import Scores
-from methods.game import Evidence, Game, Worth
+from methods.game import Evidence, Game, Worth, play
 from methods.groups import Group
 
 
@@ -22,9 +22,11 @@ def shapley(
     permutations: int = 25,
 ) -> Scores:
     """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence."""
-    games = [Game(model, group, worth, evidence) for group in groups]
-    values = {g.group.name: aggregate(shapley_values(g, len(g.group.ids), permutations, seed)).cpu() for g in games}
-    return Scores(values, sum(game.evaluations for game in games))
+
+    def values(game: Game) -> Tensor:
+        return shapley_values(game, len(game.group.ids), permutations, seed)
+
+    return play(model, groups, evidence, worth, aggregate, values)
 
 
 def shapley_values(game: Callable[[Tensor], Tensor], players: int, permutations: int, seed: int) -> Tensor:

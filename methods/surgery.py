@@ -111,9 +111,14 @@ def zeroed(model: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Module:
     return copy
 
 
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers as a safetensors file takes them: on the CPU, contiguous."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
 def save(path: Path, model: nn.Module, groups: Sequence[Group] = ()) -> None:
     """Write the weights and, as JSON in the header, the ids of the units that are left: a safetensors file."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = tensors(model)
     kept = {group.name: group.ids.tolist() for group in groups}
     save_file(weights, path, metadata={"kept": json.dumps(kept)})
 

@@ -1,14 +1,13 @@
 """Taylor: the first-order estimate of leave-one-out (Molchanov et al. 2017)."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
 from methods.criterion import Scores
 from methods.game import Evidence, Worth
-from methods.groups import Group
+from methods.groups import Group, evaluation
 from methods.surgery import masked
 
 
@@ -27,7 +26,8 @@ def taylor(
     One forward and backward pass serves all groups. Raises ValueError for a worth that has no derivative (accuracy).
     """
     parts = zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True)
-    values = [_derivatives(deepcopy(model).eval(), groups, Evidence(*part), worth) for part in parts]
+    with evaluation(model):
+        values = [_derivatives(model, groups, Evidence(*part), worth) for part in parts]
     return Scores({g.name: aggregate(torch.cat([v[g.name] for v in values])).cpu() for g in groups}, evaluations=1)
 
 
