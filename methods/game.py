@@ -1,17 +1,21 @@
 """The game: units are players, and a coalition is worth what the network achieves with those units alone."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from methods.chunks import Chunks
 from methods.criterion import Scores
+from methods.forward import InParts, Plain
 from methods.groups import Group
-from methods.surgery import masked
+from methods.parts import Parts, cut
+from methods.tracing import Traced, trace, untraceable
 
 Worth = Callable[[Tensor, Tensor], Tensor]
+GIB = 2**30
+TOLERANCE = 1e-4  # of the largest output: how far the network in parts may be from the whole
 
 
 class Evidence(NamedTuple):
@@ -24,29 +28,72 @@ class Evidence(NamedTuple):
 class Game:
     """v(S) for every example: coalitions (k, n) of zeros and ones to worths (k, N).
 
-    The network is evaluated in eval mode, on a copy; all units outside the group stay. `batch` bounds the images in one
-    forward pass. `evaluations` counts the coalitions evaluated so far.
+    The players are the units of `groups`, in their order; all other units stay. The network is evaluated in eval mode,
+    on a copy. What no coalition changes is computed once, and so is what each unit adds to the layers that read it, as
+    far as `memory` (bytes, beside network and evidence) allows. `evaluations` counts the coalitions evaluated so far.
+    Raises ValueError when `memory` does not suffice for one example.
     """
 
-    def __init__(self, model: nn.Module, group: Group, worth: Worth, evidence: Evidence, batch: int = 256):
-        self.model = deepcopy(model).eval()
-        self.group, self.worth, self.evidence, self.batch = group, worth, evidence, batch
+    @torch.no_grad()
+    def __init__(
+        self,
+        model: nn.Module | Traced,
+        groups: Group | Sequence[Group],
+        worth: Worth,
+        evidence: Evidence,
+        memory: float = 2 * GIB,
+    ):
+        self.traced = model if isinstance(model, Traced) else trace(model)
+        self.groups = (groups,) if isinstance(groups, Group) else tuple(groups)
+        self.players = sum(len(group.ids) for group in self.groups)
+        self.worth, self.evidence = worth, evidence
+        self.parts = self._parts()
+        self.chunks = Chunks(self._forward, evidence.inputs, self.players, memory)
         self.evaluations = 0
 
     @torch.no_grad()
     def __call__(self, coalitions: Tensor) -> Tensor:
         self.evaluations += len(coalitions)
-        examples = max(1, self.batch // len(coalitions))
-        parts = [slice(start, start + examples) for start in range(0, len(self.evidence.targets), examples)]
-        return torch.cat([self._worths(coalitions, part) for part in parts], dim=1)
+        there = coalitions.to(self.evidence.inputs.device)
+        targets = self.chunks.split(self.evidence.targets)
+        worths = [self._worths(there, *chunk) for chunk in zip(self.chunks, targets, strict=True)]
+        return torch.cat(worths, dim=1).to(coalitions.device)
 
-    def _worths(self, coalitions: Tensor, part: slice) -> Tensor:
-        inputs, targets = self.evidence.inputs[part], self.evidence.targets[part]
-        k, examples = len(coalitions), len(targets)
-        masks = coalitions.to(inputs.device).repeat_interleave(examples, dim=0)
-        with masked(self.model, [self.group], {self.group.name: masks}):
-            outputs = self.model(inputs.repeat(k, *[1] * (inputs.dim() - 1)))
-        return self.worth(outputs, targets.repeat(k)).reshape(k, examples)
+    def _worths(self, coalitions: Tensor, forward: Plain | InParts, targets: Tensor) -> Tensor:
+        rows = max(1, self.chunks.rows // len(targets))
+        return torch.cat([self._worth(outputs, targets) for outputs in forward(coalitions, rows)])
+
+    def _worth(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        k, examples = outputs.shape[:2]
+        repeated = targets.repeat(k, *[1] * (targets.dim() - 1))
+        return self.worth(outputs.flatten(0, 1), repeated).reshape(k, examples)
+
+    def _forward(self, inputs: Tensor, keep: bool) -> Plain | InParts:
+        if self.parts is None:
+            return Plain(self.traced.model, self.groups, inputs)
+        return InParts(self.parts, self.players, inputs, keep)
+
+    def _parts(self) -> Parts | None:
+        """The network in parts; None, with a warning, where it has no graph or its parts are not the whole."""
+        if self.traced.graph is None:
+            return None
+        try:
+            parts = cut(self.traced.graph, self.groups)
+            self._compare(parts)
+        except Exception as error:  # the network's own code again, on an example and a coalition
+            untraceable(self.traced.model, error)
+            return None
+        return parts
+
+    def _compare(self, parts: Parts) -> None:
+        """Raises ValueError if the network in parts computes something else than the whole does."""
+        some = self.evidence.inputs[:2]
+        order = torch.rand(self.players, generator=torch.Generator().manual_seed(0)).to(some.device)
+        nested = torch.stack([(order < share).to(some) for share in (0.3, 0.5, 0.6)])
+        whole = torch.cat([*Plain(self.traced.model, self.groups, some)(nested, 3)])
+        in_parts = torch.cat([*InParts(parts, self.players, some, keep=False)(nested, 1)])
+        if not torch.allclose(in_parts, whole, rtol=0, atol=TOLERANCE * float(whole.abs().max())):
+            raise ValueError(f"its traced parts are off by {float((in_parts - whole).abs().max()):.2g}")
 
 
 def play(
@@ -58,9 +105,10 @@ def play(
     values: Callable[[Game], Tensor],
 ) -> Scores:
     """The game of each group in turn: `values` (N, n) of its players for each example, aggregated to one score each."""
+    traced = trace(model)
     by_group, evaluations = {}, 0
     for group in groups:
-        game = Game(model, group, worth, evidence)
+        game = Game(traced, group, worth, evidence)
         by_group[group.name] = aggregate(values(game)).cpu()
         evaluations += game.evaluations
     return Scores(by_group, evaluations)

@@ -20,7 +20,7 @@ def leave_one_out(
     aggregate: Callable[[Tensor], Tensor],
 ) -> Scores:
     """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
-    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, len(game.group.ids)))
+    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, game.players))
 
 
 def losses(game: Callable[[Tensor], Tensor], players: int) -> Tensor:

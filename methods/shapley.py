@@ -24,7 +24,7 @@ def shapley(
     """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence."""
 
     def values(game: Game) -> Tensor:
-        return shapley_values(game, len(game.group.ids), permutations, seed)
+        return shapley_values(game, game.players, permutations, seed)
 
     return play(model, groups, evidence, worth, aggregate, values)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -14,9 +14,9 @@ TARGETS = torch.tensor([0, 3, 9, 3])
 WORTHS = [worth.accuracy, worth.negative_cross_entropy, worth.margin]
 
 
-def game_of(name: str, characteristic=worth.margin, **options) -> Game:
+def game_of(name: str, characteristic=worth.margin) -> Game:
     model, x, found = network(name)
-    return Game(model, found[len(found) // 2], characteristic, Evidence(x, TARGETS), **options)
+    return Game(model, found[len(found) // 2], characteristic, Evidence(x, TARGETS))
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet5", "resnet20", "mobilenet_v2"])
@@ -24,20 +24,11 @@ def game_of(name: str, characteristic=worth.margin, **options) -> Game:
 def test_a_coalition_is_worth_what_the_network_without_the_others_achieves(name, characteristic):
     game = game_of(name, characteristic)
     model, x, found = network(name)
-    coalitions = (torch.rand(3, game.group.size) < 0.6).float()
+    coalitions = (torch.rand(3, game.players) < 0.6).float()
     for coalition, worths in zip(coalitions, game(coalitions), strict=True):
-        small, _ = surgery.remove(model, found, {game.group.name: game.group.ids[coalition > 0]})
+        small, _ = surgery.remove(model, found, {game.groups[0].name: game.groups[0].ids[coalition > 0]})
         assert torch.allclose(worths, characteristic(small(x).detach(), TARGETS), rtol=1e-3, atol=1e-4)
     assert game.evaluations == 3
-
-
-@settings(max_examples=10)
-@given(batch=st.integers(1, 40), k=st.integers(1, 12), seed=st.integers(0, 99))
-def test_how_coalitions_are_batched_does_not_matter(batch, k, seed):
-    coalitions = (
-        torch.rand(k, game_of("convnet").group.size, generator=torch.Generator().manual_seed(seed)) < 0.5
-    ).float()
-    assert torch.allclose(game_of("convnet", batch=batch)(coalitions), game_of("convnet")(coalitions), atol=1e-5)
 
 
 def test_the_network_is_evaluated_in_eval_mode_and_left_alone():
@@ -45,7 +36,7 @@ def test_the_network_is_evaluated_in_eval_mode_and_left_alone():
     before = {key: value.clone() for key, value in model.state_dict().items()}
     model.train()
     game = game_of("convnet")
-    game(torch.ones(2, game.group.size))
+    game(torch.ones(2, game.players))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert model.training
     model.eval()
