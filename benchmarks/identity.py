@@ -20,8 +20,10 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scores of a dense network depend on."""
-    return {**dense_parts(config), "method": config["method"], "granularity": config["granularity"]}
+    """What the scores of a dense network depend on: on how they are computed, not on the memory that may take."""
+    criterion = {key: value for key, value in config["method"]["criterion"].items() if key != "memory"}
+    method = {**config["method"], "criterion": criterion}
+    return {**dense_parts(config), "method": method, "granularity": config["granularity"]}
 
 
 def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:

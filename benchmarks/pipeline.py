@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks import measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
@@ -122,10 +122,13 @@ def _round(done: Round, single: bool) -> dict[str, Any]:
         "scoring_seconds": _short(done.scores.seconds),
         "evaluations": done.scores.evaluations,
         "kept": {name: len(ids) for name, ids in units.items()} if single else units,
-        "scores": {}
-        if single
-        else {name: list(map(_short, values.tolist())) for name, values in done.scores.by_group.items()},
+        "scores": {} if single else _lists(done.scores.by_group),
+        "standard_errors": {} if single else _lists(done.scores.errors),
     }
+
+
+def _lists(by_group: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    return {name: list(map(_short, values.tolist())) for name, values in by_group.items()}
 
 
 def _short(value: float) -> float:

@@ -24,9 +24,8 @@ AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "ag
 def run(config: DictConfig) -> None:
     """Make the records that the configuration asks for: one for each fraction in `keep`."""
     mistakes.require_complete(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-    keeps = mistakes.fractions(plain["keep"])
-    done = [_one({**plain, "keep": keep}, _place(place, len(keeps))) for place, keep in enumerate(keeps)]
+    keeps = mistakes.fractions(_plain(config)["keep"])
+    done = [_one(_plain(config, keep=keep), _place(place, len(keeps))) for place, keep in enumerate(keeps)]
     if not all(done) and HydraConfig.get().mode == RunMode.RUN:
         sys.exit(1)
 
@@ -53,6 +52,11 @@ def _one(plain: dict[str, Any], place: str) -> bool:
     tracking.track(record, **plain["wandb"], folder=Path(plain["results"], "cache"))
     print(f"{label}: {_outcome(record)} ({time.perf_counter() - start:.1f} s)", flush=True)
     return True
+
+
+def _plain(config: DictConfig, **changes: Any) -> dict[str, Any]:
+    """The configuration with changes, as dictionaries and lists in which nothing is left to resolve."""
+    return OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True, enum_to_str=True)  # type: ignore
 
 
 def _place(place: int, of: int) -> str:

@@ -62,6 +62,8 @@ class Run:
     method: Any = MISSING
     worth: Any = MISSING
     aggregate: Any = MISSING
+    estimator: Any = MISSING
+    until: Any = None
     granularity: Any = MISSING
     schedule: Any = MISSING
     allocation: Any = MISSING
@@ -74,6 +76,7 @@ class Run:
     force: bool = False
     device: Device = Device.auto
     threads: int | None = None
+    memory: float = 2.0**31
     latency: Latency = field(default_factory=Latency)
     wandb: Tracker = field(default_factory=Tracker)
 

@@ -20,6 +20,8 @@ from methods.game import Evidence
 from methods.groups import Group
 from methods.pruning import Pruned, Score
 
+KINDS = ("by_group", "errors")  # the tensors of Scores
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -73,15 +75,17 @@ def keep(path: Path, pruned: Pruned) -> None:
 
 def _save_scores(path: Path, scores: Scores) -> None:
     cost = {"evaluations": str(scores.evaluations), "seconds": str(scores.seconds)}
-    save_file({name: values.contiguous() for name, values in scores.by_group.items()}, path, metadata=cost)
+    values = {f"{kind}:{name}": t for kind in KINDS for name, t in getattr(scores, kind).items()}
+    save_file({name: tensor.contiguous() for name, tensor in values.items()}, path, metadata=cost)
 
 
 def _load_scores(path: Path) -> Scores:
     try:
         with safe_open(path, framework="pt") as file:
             cost = file.metadata()
-            by_group: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return Scores(by_group, int(cost["evaluations"]), float(cost["seconds"]))
+            named = {tuple(name.split(":", 1)): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        by_kind = [{name: tensor for (k, name), tensor in named.items() if k == kind} for kind in KINDS]
+        return Scores(*by_kind, int(cost["evaluations"]), float(cost["seconds"]))
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path} holds no scores ({error}): delete it to compute them anew") from error
 

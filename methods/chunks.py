@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -21,12 +22,12 @@ class Chunks:
     pair fits.
     """
 
-    def __init__(self, make: Callable[[Tensor, bool], Forward], inputs: Tensor, players: int, memory: float):
-        making, one, largest, kept_bytes = _measure(make, inputs[:1], players)
+    def __init__(self, make: Callable[[Tensor, bool], Forward], inputs: Tensor, empty: Tensor, memory: float):
+        making, one, largest, kept_bytes = _measure(make, inputs[:1], empty)
         if max(making, one) > memory / 4:
             need, given = 4 * max(making, one) / 2**20, memory / 2**20
             raise ValueError(f"memory={given:.0f} MiB is too little for one example: give {need:.0f} MiB or more")
-        fast = CACHE // largest if inputs.device.type == "cpu" else len(inputs) * players
+        fast = CACHE // largest if inputs.device.type == "cpu" else len(inputs) * len(empty)
         self.rows = max(1, min(fast, int(memory / 4 // one)))
         self.chunks = inputs.split(max(1, min(self.rows, int(memory / 4 // making))))
         self.make = make
@@ -68,11 +69,11 @@ class Footprint(TorchDispatchMode):
         self.live += size
 
 
-def _measure(make: Callable[[Tensor, bool], Forward], example: Tensor, players: int) -> tuple[int, int, int, int]:
+def _measure(make: Callable[[Tensor, bool], Forward], example: Tensor, empty: Tensor) -> tuple[int, int, int, int]:
     """Bytes for one example: held in making a forward pass, in the pass, in its largest tensor, and kept between."""
     with Footprint() as making:
         forward = make(example, False)
     with Footprint() as passing:
-        outputs = list(forward(example.new_ones(1, players), 1))
+        outputs = list(forward(torch.ones_like(empty)[None], 1))
     del outputs
     return making.peak, passing.peak, passing.largest, max(1, forward.kept_bytes)

@@ -32,9 +32,9 @@ class Plain:
 class InParts:
     """The network in parts: what no coalition changes is computed now, and what units add too if `keep`."""
 
-    def __init__(self, parts: Parts, players: int, inputs: Tensor, keep: bool):
+    def __init__(self, parts: Parts, empty: Tensor, inputs: Tensor, keep: bool):
         self.parts, self.known = parts, parts.before(inputs)
-        self.sums = Sums(self._sums, inputs.new_zeros(players), active(parts, players), keep)
+        self.sums = Sums(self._sums, empty, active(parts, len(empty)), keep)
 
     def __call__(self, coalitions: Tensor, rows: int) -> Iterator[Tensor]:
         """The outputs (k, N, …) for each `rows` of the coalitions (K, n)."""

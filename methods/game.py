@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from methods.chunks import Chunks
 from methods.criterion import Scores
+from methods.estimators.estimate import Estimate
 from methods.forward import InParts, Plain
 from methods.groups import Group
 from methods.parts import Parts, cut
@@ -47,14 +48,15 @@ class Game:
         self.groups = (groups,) if isinstance(groups, Group) else tuple(groups)
         self.players = sum(len(group.ids) for group in self.groups)
         self.worth, self.evidence = worth, evidence
+        self.empty = next(self.traced.model.parameters()).new_zeros(self.players)
         self.parts = self._parts()
-        self.chunks = Chunks(self._forward, evidence.inputs, self.players, memory)
+        self.chunks = Chunks(self._forward, evidence.inputs, self.empty, memory)
         self.evaluations = 0
 
     @torch.no_grad()
     def __call__(self, coalitions: Tensor) -> Tensor:
         self.evaluations += len(coalitions)
-        there = coalitions.to(self.evidence.inputs.device)
+        there = coalitions.to(self.empty)
         targets = self.chunks.split(self.evidence.targets)
         worths = [self._worths(there, *chunk) for chunk in zip(self.chunks, targets, strict=True)]
         return torch.cat(worths, dim=1).to(coalitions.device)
@@ -71,7 +73,7 @@ class Game:
     def _forward(self, inputs: Tensor, keep: bool) -> Plain | InParts:
         if self.parts is None:
             return Plain(self.traced.model, self.groups, inputs)
-        return InParts(self.parts, self.players, inputs, keep)
+        return InParts(self.parts, self.empty, inputs, keep)
 
     def _parts(self) -> Parts | None:
         """The network in parts; None, with a warning, where it has no graph or its parts are not the whole."""
@@ -88,10 +90,10 @@ class Game:
     def _compare(self, parts: Parts) -> None:
         """Raises ValueError if the network in parts computes something else than the whole does."""
         some = self.evidence.inputs[:2]
-        order = torch.rand(self.players, generator=torch.Generator().manual_seed(0)).to(some.device)
-        nested = torch.stack([(order < share).to(some) for share in (0.3, 0.5, 0.6)])
+        order = torch.rand(self.players, generator=torch.Generator().manual_seed(0)).to(self.empty)
+        nested = torch.stack([(order < share).to(self.empty) for share in (0.3, 0.5, 0.6)])
         whole = torch.cat([*Plain(self.traced.model, self.groups, some)(nested, 3)])
-        in_parts = torch.cat([*InParts(parts, self.players, some, keep=False)(nested, 1)])
+        in_parts = torch.cat([*InParts(parts, self.empty, some, keep=False)(nested, 1)])
         if not torch.allclose(in_parts, whole, rtol=0, atol=TOLERANCE * float(whole.abs().max())):
             raise ValueError(f"its traced parts are off by {float((in_parts - whole).abs().max()):.2g}")
 
@@ -102,13 +104,16 @@ def play(
     evidence: Evidence,
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
-    values: Callable[[Game], Tensor],
+    estimate: Callable[[Game], Estimate],
+    memory: float = 2 * GIB,
 ) -> Scores:
-    """The game of each group in turn: `values` (N, n) of its players for each example, aggregated to one score each."""
+    """The game of each group in turn: the values of its players for each example, aggregated to one score each."""
     traced = trace(model)
-    by_group, evaluations = {}, 0
+    scores, errors, evaluations = {}, {}, 0
     for group in groups:
-        game = Game(traced, group, worth, evidence)
-        by_group[group.name] = aggregate(values(game)).cpu()
+        game = Game(traced, group, worth, evidence, memory)
+        estimated = estimate(game)
+        scores[group.name] = estimated.scores(aggregate)
+        errors[group.name] = estimated.standard_errors(aggregate)
         evaluations += game.evaluations
-    return Scores(by_group, evaluations)
+    return Scores(scores, errors, evaluations)

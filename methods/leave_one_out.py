@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.criterion import Scores
-from methods.game import Evidence, Worth, play
+from methods.estimators.estimate import Estimate, known
+from methods.game import GIB, Evidence, Worth, play
 from methods.groups import Group
 
 
@@ -18,12 +19,13 @@ def leave_one_out(
     *,
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
+    memory: float = 2 * GIB,
 ) -> Scores:
     """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
-    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, game.players))
+    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, game.players), memory)
 
 
-def losses(game: Callable[[Tensor], Tensor], players: int) -> Tensor:
-    """What each example loses with each player: (N, n)."""
+def losses(game: Callable[[Tensor], Tensor], players: int) -> Estimate:
+    """What each example loses with each player: (N, n), exactly."""
     full, *without = game(torch.cat([torch.ones(1, players), 1 - torch.eye(players)]))
-    return (full - torch.stack(without)).T
+    return known((full - torch.stack(without)).T)

@@ -1,13 +1,15 @@
-"""Shapley values of units, by Captum's permutation sampling (Castro et al. 2009)."""
+"""Shapley values of units, by any estimator of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from captum.attr import ShapleyValueSampling
 from torch import Tensor, nn
 
 from methods.criterion import Scores
-from methods.game import Evidence, Game, Worth, play
+from methods.estimators.estimate import Estimate
+from methods.estimators.permutation import owen as owen_sampling
+from methods.estimators.permutation import permutation
+from methods.game import GIB, Evidence, Game, Worth, play
 from methods.groups import Group
 
 
@@ -19,33 +21,39 @@ def shapley(
     *,
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
-    permutations: int = 25,
+    estimator: Callable[..., Estimate] = permutation,
+    memory: float = 2 * GIB,
 ) -> Scores:
-    """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence."""
+    """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence.
 
-    def values(game: Game) -> Tensor:
-        return shapley_values(game, game.players, permutations, seed)
-
-    return play(model, groups, evidence, worth, aggregate, values)
-
-
-def shapley_values(game: Callable[[Tensor], Tensor], players: int, permutations: int, seed: int) -> Tensor:
-    """Estimates (N, n) for each example of `game`, which maps coalitions (k, n) to worths (k, N).
-
-    For each example they sum to v(all) − v(none) exactly, whatever the number of permutations.
+    `estimator` is one of methods.estimators; `memory` bounds what a game keeps, in bytes.
     """
-    sampler = ShapleyValueSampling(game)
-    sampler.permutation_generator = permutations_of(seed)  # Captum's own draws from torch's global generator
-    values = sampler.attribute(torch.ones(1, players), n_samples=permutations, perturbations_per_eval=players)
-    return values.reshape(-1, players)
+
+    def estimate(game: Game) -> Estimate:
+        return estimator(game, game.players, seed)
+
+    return play(model, groups, evidence, worth, aggregate, estimate, memory)
 
 
-def permutations_of(seed: int) -> Callable[[int, int], Iterator[list[int]]]:
-    """A permutation generator for Captum, (players, how many) to orders, that draws from a generator of its own."""
+def owen(
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
+    estimator: Callable[..., Estimate] = owen_sampling,
+    memory: float = 2 * GIB,
+) -> Scores:
+    """Each unit's value in one game of all units of all groups, so that scores of different groups compare.
 
-    def generate(players: int, permutations: int) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(seed)
-        for _ in range(permutations):
-            yield torch.randperm(players, generator=generator).tolist()
-
-    return generate
+    With the Owen value (Owen 1977) as estimator, groups are coalitions formed beforehand: a unit enters with its group.
+    """
+    game = Game(model, groups, worth, evidence, memory)
+    sizes = [len(group.ids) for group in groups]
+    partition = torch.arange(len(groups)).repeat_interleave(torch.tensor(sizes))
+    estimate = estimator(game, game.players, seed, partition=partition)
+    parts = [estimate.scores(aggregate).split(sizes), estimate.standard_errors(aggregate).split(sizes)]
+    scores, errors = ({g.name: part for g, part in zip(groups, split, strict=True)} for split in parts)
+    return Scores(scores, errors, game.evaluations)

@@ -1,97 +1,42 @@
-"""Shapley values have Shapley's properties, the controls are what they are named after, and seeds are enough."""
+"""Criteria count what they ask, the controls are what they are named after, and seeds are enough."""
 
+from copy import deepcopy
 from functools import partial
-from itertools import permutations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import aggregate, worth
-from methods.game import Evidence
+from methods.estimators.permutation import owen as owen_sampling
+from methods.estimators.permutation import permutation
+from methods.game import Evidence, Game
 from methods.leave_one_out import leave_one_out, losses
 from methods.magnitude import magnitude
 from methods.random import random
-from methods.shapley import shapley, shapley_values
+from methods.shapley import owen, shapley
 from methods.taylor import taylor
 from tests.networks import network
-from tests.test_game import TARGETS, game_of
+from tests.test_game import TARGETS
 
 EVIDENCE = Evidence(network("convnet")[1], TARGETS)
 CRITERIA = [
-    partial(shapley, worth=worth.margin, aggregate=aggregate.mean, permutations=3),
+    partial(shapley, worth=worth.margin, aggregate=aggregate.mean, estimator=partial(permutation, samples=3)),
+    partial(owen, worth=worth.margin, aggregate=aggregate.mean, estimator=partial(owen_sampling, samples=3)),
     partial(leave_one_out, worth=worth.margin, aggregate=aggregate.mean),
     partial(taylor, worth=worth.margin, aggregate=aggregate.mean),
     magnitude,
     random,
 ]
-tables = st.lists(st.lists(st.floats(-5, 5), min_size=16, max_size=16), min_size=1, max_size=3)
-
-
-def table_game(table):
-    """A game of four players, any worths: v(S) is looked up, one column an example."""
-    table = torch.tensor(table, dtype=torch.float64)
-    return lambda coalitions: (
-        table[:, (coalitions.double() @ torch.tensor([1.0, 2, 4, 8], dtype=torch.float64)).long()].T
-    )
-
-
-def exact(game, players=4):
-    """Shapley's definition: the mean marginal contribution over all orders."""
-    total = torch.zeros(len(game(torch.zeros(1, players))[0]), players, dtype=torch.float64)
-    orders = list(permutations(range(players)))
-    for order in orders:
-        coalition = torch.zeros(1, players)
-        before = game(coalition)[0]
-        for player in order:
-            coalition[0, player] = 1
-            after = game(coalition)[0]
-            total[:, player] += after - before
-            before = after
-    return total / len(orders)
-
-
-@given(table=tables, seed=st.integers(0, 99), drawn=st.integers(1, 9))
-def test_efficiency_values_sum_to_what_the_grand_coalition_adds(table, seed, drawn):
-    game = table_game(table)
-    gain = game(torch.ones(1, 4)) - game(torch.zeros(1, 4))
-    assert torch.allclose(shapley_values(game, 4, drawn, seed).sum(dim=1).double(), gain[0], atol=1e-4)
-
-
-@settings(max_examples=5)
-@given(table=tables)
-def test_sampling_is_unbiased(table):
-    game = table_game(table)
-    estimates = torch.stack([shapley_values(game, 4, 40, seed) for seed in range(25)]).double()
-    error = estimates.mean(dim=0) - exact(game)
-    standard_error = estimates.std(dim=0) / 5
-    assert (error.abs() <= 5 * standard_error + 1e-4).all()
-
-
-def test_null_and_symmetric_players():
-    def game(coalitions):  # 0 and 1 do the same, 2 does nothing
-        return ((coalitions[:, 0] + coalitions[:, 1]) ** 2).double()[:, None]
-
-    values = torch.stack([shapley_values(game, 3, 50, seed)[0] for seed in range(40)]).mean(dim=0)
-    assert values[2] == 0
-    assert values[:2].tolist() == pytest.approx([2, 2], abs=0.1)
-
-
-def test_shapley_values_of_a_linear_game_are_its_weights_after_one_permutation():
-    weights = torch.tensor([[3.0, -1, 0.5], [0, 2, -2]])
-    assert torch.allclose(
-        shapley_values(lambda coalitions: coalitions.float() @ weights.T, 3, 1, seed=0), weights, atol=1e-6
-    )
 
 
 def test_evaluations_are_counted():
-    game = game_of("convnet")
-    shapley_values(game, game.group.size, 3, seed=0)
-    counted = game.evaluations
     model, _, found = network("convnet")
-    scores = shapley(model, [game.group], EVIDENCE, worth=worth.margin, aggregate=aggregate.mean, permutations=3)
-    assert scores.evaluations == counted >= 3 * game.group.size
+    scores = CRITERIA[0](model, found, EVIDENCE)
+    assert scores.evaluations == sum(3 * group.size + 3 for group in found)
+    scores = CRITERIA[1](model, found, EVIDENCE)
+    assert scores.evaluations == 3 * sum(group.size for group in found) + 3
     scores = leave_one_out(model, found, EVIDENCE, worth=worth.margin, aggregate=aggregate.mean)
     assert scores.evaluations == sum(group.size + 1 for group in found)
 
@@ -116,22 +61,28 @@ def test_another_seed_gives_other_scores(criterion):
 
 
 def test_leave_one_out_is_the_loss_of_worth():
-    game = table_game([[float(i * i) for i in range(16)]])
-    assert torch.allclose(
-        losses(game, 4), torch.tensor([[225.0 - (15 - 2**i) ** 2 for i in range(4)]], dtype=torch.float64)
-    )
+    values = losses(lambda coalitions: (coalitions @ torch.tensor([1.0, 2, 4, 8]))[:, None] ** 2, 4).values
+    assert torch.allclose(values, torch.tensor([[225.0 - (15 - 2**i) ** 2 for i in range(4)]]))
 
 
 def test_taylor_is_the_derivative_of_the_game_at_the_full_coalition():
-    game = game_of("lenet5")
-    game.model.double()
-    inputs, targets = game.evidence
-    game.evidence = Evidence(inputs.double(), targets)
-    n, step = game.group.size, 1e-6
-    full = torch.ones(1, n, dtype=torch.float64)
-    numeric = (game(full) - game(full - step * torch.eye(n, dtype=torch.float64))) / step
-    scores = taylor(game.model, [game.group], game.evidence, worth=worth.margin, aggregate=aggregate.mean)
-    assert torch.allclose(scores.by_group[game.group.name], numeric.mean(dim=1), atol=1e-4)
+    model, x, found = network("lenet5")
+    model, evidence = deepcopy(model).double(), Evidence(x.double(), TARGETS)
+    game = Game(model, found[1], worth.margin, evidence)
+    full, step = torch.ones(1, game.players, dtype=torch.float64), 1e-6
+    numeric = (game(full) - game(full - step * torch.eye(game.players))) / step
+    scores = taylor(model, [found[1]], evidence, worth=worth.margin, aggregate=aggregate.mean)
+    assert torch.allclose(scores.by_group[found[1].name], numeric.mean(dim=1), atol=1e-4)
+
+
+def test_owen_scores_are_those_of_one_game_of_all_groups():
+    model, _, found = network("convnet")
+    scores = CRITERIA[1](model, found, EVIDENCE)
+    game = Game(model, found, worth.margin, EVIDENCE)
+    none, every = game(torch.stack([torch.zeros(game.players), torch.ones(game.players)])).mean(dim=1)
+    total = sum(values.sum() for values in scores.by_group.values())
+    assert total == pytest.approx(float(every - none), rel=1e-4)
+    assert all(scores.errors[group.name].shape == (group.size,) for group in found)
 
 
 def test_taylor_needs_a_derivative():
