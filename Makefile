@@ -14,7 +14,8 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -W ignore -m benchmarks.bench
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

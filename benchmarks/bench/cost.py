@@ -11,11 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import vgg11_bn
 
 from benchmarks import models
-from benchmarks.bench.peers import on_a_cached_prefix, on_a_hook, sample
+from benchmarks.bench.peers import Peer, on_a_cached_prefix, on_a_hook, sample
 from methods import groups
 from methods.game import Evidence, Game
 from methods.groups import Group
-from methods.tracing import trace
+from methods.tracing import Traced, trace
 from methods.worth import negative_cross_entropy
 
 EXAMPLES, MERGED, LEAST_SECONDS = 256, 2, 0.2
@@ -45,22 +45,29 @@ def cells(name: str) -> Iterator[Cell]:
         yield name, group.name, *_cell(model, traced, group, evidence)
 
 
-def _cell(model: nn.Module, traced, group: Group, evidence: Evidence) -> tuple[dict[str, Callable[[], float]], dict]:
+def _cell(
+    model: nn.Module, traced: Traced, group: Group, evidence: Evidence
+) -> tuple[dict[str, Callable[[], float]], dict[str, Any]]:
     players = len(group.ids)
     start = time.perf_counter()
     game = Game(traced, group, negative_cross_entropy, evidence)
     made = time.perf_counter() - start
-    walk = nested(players, min(players, 64))
+    walk = nested(players, min(players, 32))
     peers = {
         "hook": on_a_hook(deepcopy(model), group, negative_cross_entropy, evidence),
         "prefix": on_a_cached_prefix(deepcopy(model), group, negative_cross_entropy, evidence),
     }
     timers = {"game": lambda: seconds(lambda: game(walk)) / len(walk)}
     for peer, value in peers.items():
-        timers[peer] = lambda value=value: seconds(lambda: sample(value, players, merged=MERGED)) / (MERGED + 1)
+        timers[peer] = lambda value=value: of_sampler(value, players)
     with FlopCounterMode(display=False) as counter:
         game(walk)
     return timers, {"players": players, "made": made, "flops": counter.get_total_flops() / len(walk)}
+
+
+def of_sampler(value: Peer, players: int) -> float:
+    """Seconds of one evaluation by Captum's sampler, from a permutation of players that are merged into a few."""
+    return seconds(lambda: sample(value, players, merged=MERGED)) / (MERGED + 1)
 
 
 def nested(players: int, rows: int) -> Tensor:
