@@ -53,14 +53,14 @@ def _check_once(table: pd.DataFrame) -> None:
 def _choices(record: Mapping[str, Any]) -> dict[str, str]:
     """The choice on each axis, without those that the criterion does not take: magnitude knows no worth."""
     criterion = record["config"]["method"]["criterion"]
-    ignored = {"worth", "aggregate"} - set(criterion)
+    ignored = {"worth", "aggregate", "estimator"} - set(criterion)
     return {axis: choice for axis, choice in record["choices"].items() if axis not in ignored}
 
 
 def _options(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """All that the run depended on besides its cell and its seed, as dotted names."""
     leaves = _leaves(run_parts(record["config"]))
-    return ((name, value) for name, value in leaves if name not in ("keep", "seed", "budget.of"))
+    return ((name, value) for name, value in leaves if name.split(".")[-1] not in ("keep", "seed", "of"))
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Everything that can be known to be wrong before a run trains: data, network, plan, criterion."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -94,17 +95,36 @@ def build(config: Mapping[str, Any], classes: int, example: Tensor) -> nn.Module
 def _rehearse(criterion: Any, network: nn.Module, chosen: Plan, evidence: Evidence, config: Mapping[str, Any]) -> None:
     """Score a little, so that an option that cannot work shows before the training, not after it."""
     groups = chosen.groups
-    if "examples" in config["method"]:
-        if isinstance(chosen.granularity, Weight):
-            raise ValueError(
-                "this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual"
-            )
-        groups = [_pair(groups[0])]
+    if "examples" in config["method"] and isinstance(chosen.granularity, Weight):
+        raise ValueError(
+            "this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual"
+        )
     try:
+        if "worth" in config["method"]["criterion"]:
+            _start(criterion, network, groups, evidence, config["seed"])
+            groups = [_pair(groups[0])]
         criterion(network, groups, evidence, config["seed"])
     except (TypeError, RuntimeError) as error:
         options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}
         raise ValueError(f"method cannot work with the options {options}: {error}") from error
+
+
+class _Started(Exception):
+    """The first coalition is asked for: nothing has spoken against the game."""
+
+
+def _start(criterion: Any, network: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int) -> None:
+    """Prepare the games of the first, the smallest and the largest group, whose size or memory can be too much."""
+
+    def worth(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise _Started
+
+    def size(group: Group) -> int:
+        return len(group.ids)
+
+    for group in {g.name: g for g in (groups[0], min(groups, key=size), max(groups, key=size))}.values():
+        with suppress(_Started):
+            criterion(network, [group], evidence, seed, worth=worth)
 
 
 def _pair(group: Group) -> Group:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmarks import mistakes, pipeline, records, schema, tracking
 from benchmarks.identity import identity, run_parts
 
-AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "training")
+AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "estimator", "training")
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")

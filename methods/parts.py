@@ -47,20 +47,20 @@ class Reader(nn.Module):
 
     def __init__(self, layer: nn.Module, player: Tensor):
         super().__init__()
-        self.layer, self.player = layer, player
+        self.layer, self.player = layer, player.to(weight_of(layer).device)
         self.dim = -1 if isinstance(layer, nn.Linear) else 1
 
     def forward(self, x: Tensor, coalition: Tensor | int) -> Tensor:
         if isinstance(coalition, int):
             return self._alone(x, coalition)
-        present = torch.cat([coalition, coalition.new_ones(1)])[self.player.to(coalition.device)]
+        present = torch.cat([coalition, coalition.new_ones(1)])[self.player]
         shape = [1] * x.dim()
         shape[self.dim] = -1
         return self.layer(x * present.reshape(shape))
 
     def _alone(self, x: Tensor, unit: int) -> Tensor:
         """The layer's bias and what one unit's channels add to it: a slice of the layer, not a masked whole."""
-        channels = (self.player == unit).nonzero().flatten().to(x.device)
+        channels = (self.player == unit).nonzero().flatten()
         weight = weight_of(self.layer)
         narrow = weight[:, channels] if len(channels) else torch.zeros_like(weight[:, :1])
         some = x.index_select(self.dim, channels) if len(channels) else x.narrow(self.dim, 0, 1)

@@ -20,7 +20,8 @@ def record(
     training: str = "digits",
     granularity: str = "unit",
     of: str = "parameters",
-    permutations: int = 25,
+    estimator: str = "permutation",
+    samples: int = 25,
     worth: str = "negative_cross_entropy",
     accuracy: float | None = None,
     schedule: str | None = None,
@@ -36,9 +37,10 @@ def record(
         "allocation": "uniform",
         "worth": worth,
         "aggregate": aggregate,
+        "estimator": estimator,
         "training": training,
     }
-    config = _config(choices, keep, seed, of, permutations)
+    config = _config(choices, keep, seed, of, samples)
     name = sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
     noise = np.random.default_rng(seed).normal(0, 0.004)
     if accuracy is None:
@@ -74,13 +76,13 @@ def record(
     }
 
 
-def _config(choices: dict[str, str], keep: float, seed: int, of: str, permutations: int) -> dict[str, Any]:
+def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: int) -> dict[str, Any]:
     criterion: dict[str, Any] = {"_target_": f"methods.{choices['method']}"}
     if choices["method"] == "gradual":
         criterion["_target_"] = "methods.magnitude"
     if choices["method"] == "shapley":
         criterion |= {axis: {"_target_": choices[axis]} for axis in ("worth", "aggregate")}
-        criterion["permutations"] = permutations
+        criterion["estimator"] = {"_target_": choices["estimator"], "samples": samples}
     return {
         "dataset": {"name": "digits", "root": "anywhere"},
         "model": {"_target_": choices["model"]},

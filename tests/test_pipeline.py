@@ -17,7 +17,7 @@ TINY = [
     "training=digits", "training.frequency=1", "training.dense.epochs=1", "training.recovery.epochs=1",
     "dataset.limit=128", "latency.repeats=2", "latency.batches=[1]", "threads=1",
 ]  # fmt: skip
-PLAY = ("shapley", "leave_one_out")  # who try each unit
+PLAY = ("shapley", "owen", "leave_one_out")  # who try each unit
 HEAVY = ("vgg11_bn", "densenet121")
 
 
@@ -31,8 +31,8 @@ def record_of(tmp_path, *overrides: str) -> dict:
     plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     if "examples" in plain["method"]:
         plain["method"]["examples"] = 2
-    if "permutations" in plain["method"]["criterion"]:
-        plain["method"]["criterion"]["permutations"] = 1
+    if "estimator" in plain["method"]["criterion"]:
+        plain["method"]["criterion"]["estimator"]["samples"] = 1
     return pipeline.run(plain, choices)
 
 

@@ -27,7 +27,8 @@ def test_the_committed_table_follows_from_the_committed_records(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "axis", ["method", "schedule", "allocation", "worth", "aggregate", "model", "dataset", "training"]
+    "axis",
+    ["method", "estimator", "until", "schedule", "allocation", "worth", "aggregate", "model", "dataset", "training"],
 )
 def test_its_choices_are_the_files_of_conf(axis):
     row = next(line for line in README.splitlines() if line.startswith(f"| `{axis}` |"))

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import records
 
-FEW = "method.criterion.permutations=1"
+FEW = "estimator.samples=1"
 
 
 def recorded(folder, sweep="scratch"):
@@ -122,8 +122,12 @@ MISTAKES = {
     "dataset=cifar": r"dataset=cifar is unknown \(did you mean cifar10\?\)",
     "experiment=quick": r"experiment=quick is unknown",
     "kep=0.5": r"kep is unknown \(did you mean keep\?\)",
-    "method.criterion.permutation=3": r"method\.criterion\.permutation is unknown \(did you mean permutations\?\)",
-    "method.criterion.permutations=many": r"method cannot work with the options .*'permutations': 'many'",
+    "estimator.sample=3": r"estimator\.sample is unknown \(did you mean samples\?\)",
+    "estimator.samples=many": r"method cannot work with the options .*'samples': 'many'",
+    "estimator=kernal": r"estimator=kernal is unknown \(did you mean kernel\?\): choose one of adjusted, antithetic",
+    "estimator=exact": r"exact values of 128 players need 2\^128 evaluations: choose another estimator",
+    "estimator=kernel estimator.samples=2": r"samples=2 are too few for a regression: give 4 or more",
+    "memory=1000": r"memory=0 MiB is too little for one example: give \d+ MiB or more",
     "keep=half": r"keep=half is neither a fraction nor a list of fractions: choose keep=0\.5",
     "seed=x": r"seed=x Value 'x' of type 'str' could not be converted to Integer",
     "training.dense.epochs=long": r"epochs=long Value 'long' of type 'str' could not be converted to Integer",

@@ -58,13 +58,18 @@ def test_a_method_alone_needs_no_more_than_its_name():
         ("granularity", "unit", "weight"),
         ("training", "digits", "long"),
         ("worth", "accuracy", "margin"),
-        ("permutations", 25, 50),
+        ("estimator", "permutation", "kernel"),
     ],
 )
 def test_what_differs_within_a_method_is_in_its_label(axis, one, other):
     found = frame([record(seed=0, **{axis: one}), record(seed=0, **{axis: other}), record("magnitude")])
     assert list(found["label"]) == [f"shapley · {axis}={one}", f"shapley · {axis}={other}", "magnitude"]
     assert set(tables.tradeoff(found)["n"]) == {1}
+
+
+def test_an_option_that_differs_is_in_the_label():
+    found = labels(record(samples=25), record(samples=50))
+    assert found == ["shapley · estimator.samples=25", "shapley · estimator.samples=50"]
 
 
 def test_a_difference_between_models_is_no_variant():
