@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,9 @@ def _round(done: Round, single: bool) -> dict[str, Any]:
     }
 
 
-def _lists(by_group: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    return {name: list(map(_short, values.tolist())) for name, values in by_group.items()}
+def _lists(by_group: Mapping[str, Tensor]) -> dict[str, list[float | None]]:
+    """As JSON, which knows no nan: the error of a single draw."""
+    return {name: [None if isnan(v) else _short(v) for v in values.tolist()] for name, values in by_group.items()}
 
 
 def _short(value: float) -> float:

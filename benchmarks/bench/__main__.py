@@ -41,40 +41,40 @@ def races(results: Path, seeds: int) -> Iterator[dict[str, Any]]:
                 "reference_error": contest.reference_error,
                 "hook_seconds": [cost.of_sampler(stock, players) for _ in range(5)],
             }
-            for estimator, values in contests.estimators().items():
+            for estimator, values in contests.estimators(name).items():
                 print(f"race: {name} {contest.group.name} {estimator}", flush=True)
                 for samples, rows in contests.race(contest, values, seeds):
                     yield {**game, "estimator": estimator, "samples": samples, "runs": rows}
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything, in one process."""
+def about() -> dict[str, Any]:
+    """On what machine, with what code, when."""
     return {
         "machine": provenance.machine(torch.device("cpu")),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
         "peak": cost.peak(),
-        "costs": list(costs(options.turns)),
-        "races": list(races(options.results, options.seeds)),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def main() -> None:
-    """Measure (or, with --tables, read the record again) and write the tables."""
+    """Measure (or, with --tables, read the records again) and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--tables", action="store_true", help="make the tables of the record that is there")
+    parser.add_argument("--tables", action="store_true", help="make the tables of the records that are there")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    record = options.results / "bench" / "record.json"
+    folder = options.results / "bench"
     if not options.tables:
-        write(record, measure(options))
-    text = tables.markdown(json.loads(record.read_text()))
-    write_text(options.results / "bench" / "tables.md", text)
+        write(folder / "cost.json", {**about(), "costs": list(costs(options.turns))})
+        write(folder / "races.json", {**about(), "races": list(races(options.results, options.seeds))})
+    cost_record, races_record = (json.loads((folder / name).read_text()) for name in ("cost.json", "races.json"))
+    text = tables.markdown(cost_record, races_record)
+    write_text(folder / "tables.md", text)
     print(text)
 
 

@@ -6,24 +6,29 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.bench.contests import GOAL, TABLED
+from benchmarks.bench.contests import GOAL, SAMPLES, TABLED
 
 STOCK = "permutation"
 
 
-def markdown(record: Mapping[str, Any]) -> str:
+def markdown(cost: Mapping[str, Any], races: Mapping[str, Any]) -> str:
     """What an evaluation costs, how near estimators come, and how long they take to rank as the reference does."""
-    machine = record["machine"]
-    races = pd.DataFrame(record["races"])
-    return "\n".join(
-        [
-            f"# Shapley values: cost and error\n\n{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, "
-            f"torch {record['versions']['torch']}, captum {record['versions']['captum']}, commit {record['commit']}. "
-            f"Matrix multiplication reaches {record['peak'] / 1e9:.0f} GFLOP/s.\n",
-            _costs(pd.DataFrame(record["costs"]), record["peak"]),
-            _errors(races),
-            _goals(races),
-        ]
+    runs = pd.DataFrame(races["races"])
+    parts = [
+        "# Shapley values: cost and error\n",
+        f"## One evaluation\n\n{_about(cost)}\n{_costs(pd.DataFrame(cost['costs']), cost['peak'])}\n",
+        f"## Error at equal evaluations\n\n{_about(races)}\n{_errors(runs)}\n",
+        f"## To a rank correlation of {GOAL}\n\n{_goals(runs)}",
+    ]
+    return "\n".join(parts)
+
+
+def _about(record: Mapping[str, Any]) -> str:
+    machine, versions = record["machine"], record["versions"]
+    return (
+        f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, torch {versions['torch']}, captum "
+        f"{versions['captum']}, commit {record['commit']}; matrix multiplication reaches {record['peak'] / 1e9:.0f} "
+        "GFLOP/s.\n"
     )
 
 
@@ -37,7 +42,7 @@ def _costs(costs: pd.DataFrame, peak: float) -> str:
         "over turns (least–most). Peak: floating-point operations of the game over those of a matrix product in the "
         "same time. Prepared: seconds to make a game, once. All groups: means over their units.\n"
     )
-    return f"## One evaluation\n\n{note}\n{_table(rows)}\n"
+    return f"{note}\n{_table(rows)}\n"
 
 
 def _cost(cell: pd.Series, peak: float) -> dict[str, str]:
@@ -96,7 +101,7 @@ def _errors(races: pd.DataFrame) -> str:
     games = races.drop_duplicates(["network", "group"])
     note = (
         "Relative L2 distance / rank correlation to the reference at 5, 20 and 50 evaluations a unit, means over "
-        f"{len(races['runs'][0])} seeds and three groups of each network (trained on the digits, 144 validation "
+        f"{len(races['runs'][0])} seeds and the games of each network (trained on the digits, 144 validation "
         "digits, worth: −cross-entropy). References: "
         + "; ".join(
             f"{game.network} {game.group}, {game.players} units: "
@@ -105,7 +110,7 @@ def _errors(races: pd.DataFrame) -> str:
         )
         + ".\n"
     )
-    return f"## Error at equal evaluations\n\n{note}\n{_table(rows)}\n"
+    return f"{note}\n{_table(rows)}\n"
 
 
 def _goals(races: pd.DataFrame) -> str:
@@ -124,11 +129,11 @@ def _goals(races: pd.DataFrame) -> str:
         rows.append(row)
     note = (
         f"Evaluations (per unit) until the mean rank correlation with the reference is {GOAL}, by game (–: not within "
-        "130), and seconds on the three games, games made included. Evaluations ÷, seconds ÷: how many times more "
-        "Captum's sampler takes, as it comes (on a hook; its seconds are evaluations × measured seconds of one); the "
-        "geometric mean of the games, and the ratio of the sums.\n"
+        f"{SAMPLES[-1]}), and seconds on a network's games, made anew for each seed. Evaluations ÷, seconds ÷: how "
+        "many times more Captum's sampler takes, as it comes (on a hook; its seconds are evaluations × measured "
+        "seconds of one); the geometric mean of the games, and the ratio of the sums.\n"
     )
-    return f"## To a rank correlation of {GOAL}\n\n{note}\n{_table(rows)}"
+    return f"{note}\n{_table(rows)}\n"
 
 
 def _goal(cells: pd.DataFrame) -> dict[str, float] | None:

@@ -34,7 +34,7 @@ class Estimate:
     def standard_errors(self, aggregate: Callable[[Tensor], Tensor] = mean) -> Tensor:
         """Of the scores, from the sampling of coalitions: (n,), by the delete-a-group jackknife (Efron 1982).
 
-        Zero for exact values, nan for a sample that has a single part.
+        Zero for exact values, nan for a sample that has a single part, and rough for less than ten parts.
         """
         parts = len(self.without)
         if not parts:
@@ -56,7 +56,9 @@ def averaged(parts: Sequence[tuple[int, Tensor]]) -> Estimate:
 
 
 def shares(draws: int) -> Iterator[int]:
-    """The sizes of the parts of a sample."""
+    """The sizes of the parts of a sample. Raises ValueError for a sample of nothing."""
+    if draws < 1:
+        raise ValueError("samples are too few for a single draw: give estimator.samples=2 or more")
     parts = min(PARTS, draws)
     return (draws * (i + 1) // parts - draws * i // parts for i in range(parts))
 

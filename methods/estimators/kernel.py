@@ -10,7 +10,7 @@ from torch import Tensor
 from methods.estimators.estimate import LEAST, PARTS, Estimate, Play, Until, last, shares
 from methods.estimators.exact import exact
 
-PAIRS_PER_PLAYER = 1.5  # with fewer the regression is all but singular
+PER_PLAYER, SPARE = 1.5, 10  # pairs: with fewer the regression is all but singular
 
 
 class Equations(NamedTuple):
@@ -33,14 +33,18 @@ def kernel(game: Play, players: int, seed: int, *, samples: int = 25, until: Unt
     2 + 2 · p evaluations, or all 2^n coalitions if these are fewer. For each example the values sum to v(all) −
     v(none). Nearly unbiased. Raises ValueError when there are too few samples for a regression.
     """
-    if 2**players <= samples * players:
+    if 2**players <= max(4, samples * players):
         return exact(game, players)
-    pairs = (samples * players - 2) // 2
-    if pairs < PAIRS_PER_PLAYER * players:
-        raise ValueError(f"samples={samples} are too few for a regression: give 4 or more, or estimator=antithetic")
+    pairs, needed = (samples * players - 2) // 2, PER_PLAYER * players + SPARE
+    if pairs < needed:
+        least = ceil((2 * needed + 2) / players)
+        raise ValueError(
+            f"samples={samples} are too few for a regression on {players} players: give {least} or more, or choose "
+            "estimator=antithetic"
+        )
     none, every = game(torch.stack([torch.zeros(players), torch.ones(players)])).double()
     parts = _parts(game, players, seed, pairs, every - none)
-    enough = ceil(PARTS * PAIRS_PER_PLAYER * players / pairs)
+    enough = ceil(PARTS * needed / pairs)
     return last(parts, lambda taken: _solved(taken, every - none), until, max(LEAST, enough))
 
 

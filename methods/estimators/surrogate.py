@@ -19,7 +19,7 @@ from methods.estimators.exact import exact
 REACHES = (0.1, 0.3, 1.0)  # of the covariance, as a fraction of n: q = exp(−1 / (reach · n))
 NOISE = 1e-3  # variance of what no additive or smooth game explains, relative to the prior's
 SUBSET = 1000  # pairs on which the reach is chosen
-MOST = 8192  # pairs: the time of a fit grows with their cube, its memory (1.5 GiB here) with their square
+MOST = 6500  # pairs: the time of a fit grows with their cube, its memory (2 GiB here) with their square
 
 
 class Pairs(NamedTuple):
@@ -50,16 +50,16 @@ def surrogate(game: Play, players: int, seed: int, *, samples: int = 25, until: 
 def adjusted(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
     """The same, adjusted by the Monte Carlo values of what the surrogate misses (Witter, Liu & Musco 2025).
 
-    Each part of the sample estimates the residual of the surrogate that is fitted on all others, so that the values are
-    unbiased. Evaluations as for `surrogate`.
+    Each part of the sample estimates the residual of the surrogate that is fitted on all others: unbiased, but for the
+    choice of the reach. Evaluations as for `surrogate`.
     """
     return _regress(game, players, seed, samples, until, _adjusted)
 
 
 def _regress(game: Play, players: int, seed: int, samples: int, until: Until | None, estimate) -> Estimate:
-    if 2**players <= samples * players:
+    if 2**players <= max(4, samples * players):
         return exact(game, players)
-    count = max(1, (samples * players - 2) // 2)
+    count = (samples * players - 2) // 2
     if count > MOST:
         raise ValueError(
             f"samples={samples} of {players} players are {count} pairs, of which a surrogate takes up to {MOST}: "
