@@ -18,7 +18,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Part(Protocol):
-    """Labelled images in a fixed order."""
+    """Labelled examples in a fixed order."""
 
     @property
     def labels(self) -> Tensor:
@@ -28,7 +28,7 @@ class Part(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, indices: Iterable[Tensor], seed: int = 0, *, start: int = 0) -> Iterator[Batch]:
-        """For each index tensor (B,): images (B, C, H, W) float32, normalised, and labels (B,), on device.
+        """For each index tensor (B,): inputs (B, …), images normalised float32, and targets (B, …), on device.
 
         Augmentation, if the part has one, is seeded by `seed` and the global step of the batch: `start`
         for the first one, so that a resumed run sees what an uninterrupted one does.
@@ -48,16 +48,21 @@ class Data:
     validation: Part
     test: Part
     classes: int
-    shape: tuple[int, int, int]  # (C, H, W) as a network sees it
+    shape: tuple[int, ...]  # of an example as a network sees it: (C, H, W) for images
+    vocabulary: int | None = None  # number of tokens, for texts
+
+    def reconstructing(self) -> "Data":
+        """The same, with each input as its own target."""
+        return replace(self, **{name: Unlabelled(getattr(self, name)) for name in ("train", "validation", "test")})
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """A part whose pixels live on the device."""
+    """A part that lives on the device."""
 
-    pixels: Tensor  # (N, C, H, W), uint8 in 0..255 or float in 0..1
+    inputs: Tensor  # (N, …), as `view` takes them: pixels for one
     labels: Tensor  # (N,) int64, on the CPU
-    view: View
+    view: Callable[[Tensor], Tensor]
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
     def __len__(self) -> int:
@@ -65,17 +70,41 @@ class InMemory:
 
     def batches(self, indices: Iterable[Tensor], seed: int = 0, *, start: int = 0) -> Iterator[Batch]:
         """See Part."""
-        device = self.pixels.device
+        device = self.inputs.device
         for step, index in enumerate(indices, start):
-            pixels = self.pixels[index.to(device)]
+            inputs = self.inputs[index.to(device)]
             if self.augment is not None:
-                pixels = self.augment(pixels, generator("augmentation", seed, step))
-            yield self.view(pixels), self.labels[index].to(device)
+                inputs = self.augment(inputs, generator("augmentation", seed, step))
+            yield self.view(inputs), self.labels[index].to(device)
 
     def draw(self, examples: int, seed: int) -> Batch:
         """See Part."""
         index = stratified(self.labels, examples, generator("draw", seed))
         return next(replace(self, augment=None).batches([index]))
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A part whose targets are its inputs."""
+
+    part: Part
+
+    @property
+    def labels(self) -> Tensor:
+        """See Part."""
+        return self.part.labels
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def batches(self, indices: Iterable[Tensor], seed: int = 0, *, start: int = 0) -> Iterator[Batch]:
+        """See Part."""
+        return ((x, x) for x, _ in self.part.batches(indices, seed, start=start))
+
+    def draw(self, examples: int, seed: int) -> Batch:
+        """See Part."""
+        x, _ = self.part.draw(examples, seed)
+        return x, x
 
 
 @dataclass(frozen=True)

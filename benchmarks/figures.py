@@ -1,4 +1,4 @@
-"""Accuracy against compression, as a figure."""
+"""The trade-off between quality and size, as a figure."""
 
 import os
 import tempfile
@@ -23,7 +23,7 @@ MARKERS = "osDv^PXhp<>"
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # nothing that changes with the day
 
 
-def accuracy_against_compression(table: pd.DataFrame) -> Figure:
+def tradeoff(table: pd.DataFrame) -> Figure:
     """One panel for each data set, model and budget; a line for each label, with its 95 % intervals over seeds.
 
     table: benchmarks.tables.tradeoff(frame). Compression counts the parameters that are not zero, so that masks
@@ -67,8 +67,8 @@ def _is_dense(table: pd.DataFrame) -> pd.Series:
 
 
 def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str]]) -> None:
-    for accuracy in panel.loc[_is_dense(panel), "accuracy"]:
-        axes.axhline(accuracy, color="black", linestyle="--", linewidth=1, zorder=1)
+    for quality in panel.loc[_is_dense(panel), "accuracy"]:
+        axes.axhline(quality, color="black", linestyle="--", linewidth=1, zorder=1)
     lines = [(label, panel[panel["label"] == label]) for label in styles]
     lines = [(label, line) for label, line in lines if len(line)]
     for place, (label, line) in enumerate(lines):
@@ -76,8 +76,8 @@ def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str
         line = line.sort_values("nonzero_compression")
         axes.errorbar(
             line["nonzero_compression"] * aside,
-            line["accuracy"],
-            yerr=line["accuracy_ci95"].fillna(0),
+            line["quality"],
+            yerr=line["quality_ci95"].fillna(0),
             **styles[label],
             markersize=5,
             markeredgecolor="white",
@@ -103,8 +103,9 @@ def _scale(axes: Axes, compression: pd.Series) -> None:
     axes.tick_params(labelsize=9)
 
 
-def _title(table: pd.DataFrame, dataset: str, model: str, of: str) -> str:
-    return f"{dataset} · {model}" + (f" · budget in {of}" if table["of"].nunique() > 1 else "")
+def _title(table: pd.DataFrame, dataset: str, model: str, metric: str, of: str) -> str:
+    of_what = f" · {metric.replace('_', ' ')}" if table["metric"].nunique() > 1 else ""
+    return f"{dataset} · {model}{of_what}" + (f" · budget in {of}" if table["of"].nunique() > 1 else "")
 
 
 def _legend(figure: Figure, first: Axes, styles: Mapping[str, Mapping[str, str]], entries: int) -> None:
@@ -118,7 +119,8 @@ def _legend(figure: Figure, first: Axes, styles: Mapping[str, Mapping[str, str]]
 
 def _captions(figure: Figure, table: pd.DataFrame) -> None:
     """What the axes show, and how many seeds stand behind a point."""
-    figure.supylabel("test accuracy (%)", fontsize=10)
+    metrics = [metric.replace("_", " ") for metric in table["metric"].unique()]
+    figure.supylabel(f"test {metrics[0] if len(metrics) == 1 else 'quality'} (%)", fontsize=10)
     figure.supxlabel("compression (non-zero parameters, dense ÷ pruned)\n", fontsize=10)
     seeds = table.loc[~_is_dense(table), "n"]
     count = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"

@@ -9,9 +9,9 @@ import pandas as pd
 from benchmarks.identity import run_parts
 from benchmarks.statistics import ratio_interval
 
-PANEL = ["dataset", "model", "of"]  # one sub-table of a table, one panel of a figure
+PANEL = ["dataset", "model", "metric", "of"]  # one sub-table of a table, one panel of a figure
 CELL = [*PANEL, "keep"]  # in a cell, methods are compared
-MEASURED = ("accuracy", "parameters", "nonzero_parameters", "macs", "bytes")
+MEASURED = ("parameters", "nonzero_parameters", "macs", "bytes")
 SEPARATOR = " · "
 
 
@@ -19,10 +19,10 @@ def frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a record: what was chosen, what was measured, and with whom it is compared.
 
     `label` is the method, followed by every setting in which its runs on the same data set and model differ
-    (`shapley · aggregate=mean`); `dense_label` names the dense network likewise. `magnitude_accuracy` is that of
-    magnitude pruning in the same cell with the same seed, or nan; where magnitude itself has several labels, of
-    the one with the same settings. Accuracies are fractions of the test set, latencies seconds. Raises ValueError
-    for a record that lacks something and for a run that is there twice.
+    (`shapley · aggregate=mean`); `dense_label` names the dense network likewise. `quality` is what the task's `metric`
+    says of the test part, `magnitude_quality` the same of magnitude pruning in the same cell with the same seed, or
+    nan; where magnitude itself has several labels, of the one with the same settings. Both are fractions, latencies
+    seconds. Raises ValueError for a record that lacks something and for a run that is there twice.
     """
     parts = zip(*(_read(record) for record in records), strict=True)
     choices, options, rows = (pd.DataFrame(part) for part in parts)
@@ -32,7 +32,7 @@ def frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     labels = _labels(choices, settings)
     table = pd.concat([choices[["dataset", "model", "method"]], labels, rows, settings], axis=1)
     _check_once(table)
-    return table.assign(magnitude_accuracy=_magnitude_accuracy(rows, choices, settings))
+    return table.assign(magnitude_quality=_magnitude_quality(rows, choices, settings))
 
 
 def _read(record: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
@@ -98,16 +98,20 @@ def _with_settings(names: pd.Series, settings: pd.DataFrame) -> pd.Series:
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     dense, pruned, control = record["dense"], record["pruned"], record["control"]
+    metric = record["metric"]
     return {
         "id": record["id"],
+        "metric": metric,
         "of": record["budget"]["of"],
         "keep": record["budget"]["keep"],
         "achieved": record["budget"]["achieved"],
         "seed": record["seed"],
+        "quality": pruned[metric],
+        "dense_quality": dense[metric],
         **{name: pruned[name] for name in MEASURED},
         **{f"dense_{name}": dense[name] for name in MEASURED},
-        "unrecovered": record["rounds"][-1]["accuracy_before"],
-        "drop": dense["accuracy"] - pruned["accuracy"],
+        "unrecovered": record["rounds"][-1]["before"],
+        "drop": dense[metric] - pruned[metric],
         "compression": dense["parameters"] / pruned["parameters"],
         "nonzero_compression": dense["nonzero_parameters"] / pruned["nonzero_parameters"],
         "bytes_ratio": dense["bytes"] / pruned["bytes"],
@@ -133,10 +137,10 @@ def _latencies(
         yield f"control_{batch}", median(dense[batch]) / median(control[batch])
 
 
-def _magnitude_accuracy(rows: pd.DataFrame, choices: pd.DataFrame, settings: pd.DataFrame) -> pd.Series:
+def _magnitude_quality(rows: pd.DataFrame, choices: pd.DataFrame, settings: pd.DataFrame) -> pd.Series:
     magnitude = choices["method"] == "magnitude"
     apart = _varying(settings[magnitude], choices.loc[magnitude, ["dataset", "model"]])
     keys = pd.concat([choices[["dataset", "model"]], rows[["of", "keep", "seed"]], settings[apart]], axis=1)
-    partners = keys[magnitude].assign(magnitude_accuracy=rows.loc[magnitude, "accuracy"])
-    found = keys.merge(partners, how="left", on=list(keys), validate="many_to_one")["magnitude_accuracy"]
+    partners = keys[magnitude].assign(magnitude_quality=rows.loc[magnitude, "quality"])
+    found = keys.merge(partners, how="left", on=list(keys), validate="many_to_one")["magnitude_quality"]
     return found.mask(magnitude.to_numpy())  # it is not compared with itself

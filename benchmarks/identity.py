@@ -12,6 +12,7 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a dense network depends on."""
     dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
     return {
+        "task": config["task"],
         "dataset": dataset,
         "model": config["model"],
         "training": config["training"]["dense"],

@@ -1,4 +1,4 @@
-"""What a network achieves and what it costs."""
+"""What a network costs: size and latency."""
 
 import time
 from collections import defaultdict, deque
@@ -9,10 +9,8 @@ from copy import deepcopy
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.data import Part, in_order
 from methods.surgery import tensors
 
 
@@ -29,20 +27,6 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] += time.perf_counter() - start
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, part: Part, batch_size: int = 512) -> dict[str, float]:
-    """Top-1 and top-5 accuracy (fractions) and mean cross-entropy (nats) over all examples of a part."""
-    model.eval()
-    sums = torch.zeros(3, dtype=torch.float64)
-    for x, y in part.batches(in_order(len(part), batch_size)):
-        outputs = model(x)
-        hits = outputs.topk(min(5, outputs.shape[1]), dim=1).indices == y[:, None]
-        loss = F.cross_entropy(outputs, y, reduction="sum")
-        sums += torch.stack([hits[:, 0].sum(), hits.sum(), loss]).double().cpu()
-    accuracy, top5, loss = (sums / len(part)).tolist()
-    return {"accuracy": accuracy, "top5": top5, "loss": loss}
 
 
 def size(model: nn.Module, example: Tensor) -> dict[str, int]:

@@ -13,7 +13,6 @@ from benchmarks import measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, prepare
-from benchmarks.training import train
 from methods import surgery
 from methods.costs import coverage
 from methods.granularity import Weight
@@ -26,9 +25,7 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     What can be wrong with a configuration raises ValueError before anything is trained.
     """
     setup = prepare(config)
-    recipe = instantiate(config["training"]["dense"])
-    path = _cache(config, "dense", dense_parts)
-    dense = stages.dense(path, setup.network, setup.example, setup.data.train, recipe, config["seed"])
+    dense = stages.dense(_cache(config, "dense", dense_parts), setup.network, setup.example, _training(config, setup))
     watch = Stopwatch()
     pruned = _prune(config, setup, dense.model, watch)
     with watch("measuring_seconds"):
@@ -43,6 +40,12 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     return {**_about(config, choices, setup, pruned), **measured, "cost": cost, **_where(setup)}
 
 
+def _training(config: Mapping[str, Any], setup: Setup) -> Callable[[nn.Module], None]:
+    """The training of the dense network."""
+    recipe = instantiate(config["training"]["dense"])
+    return lambda model: setup.task.train(model, setup.data.train, recipe, config["seed"])
+
+
 def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, pruned: Pruned) -> dict[str, Any]:
     """What was asked, and what was done."""
     return {
@@ -51,6 +54,7 @@ def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, 
         "choices": dict(choices),
         "config": dict(config),
         "seed": config["seed"],
+        "metric": setup.task.metric,
         "budget": {"of": config["budget"]["of"], "keep": config["keep"], "achieved": pruned.rounds[-1].achieved},
         "coverage": coverage(setup.plan.cost),
         "rounds": [_round(r, isinstance(setup.plan.granularity, Weight)) for r in pruned.rounds],
@@ -77,11 +81,11 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
     def recover(model: nn.Module, start: int, stop: int) -> None:
         with watch("recovery_seconds"):
-            train(model, setup.data.train, setup.recovery, config["seed"], start, stop)
+            setup.task.train(model, setup.data.train, setup.recovery, config["seed"], start, stop)
 
     def evaluate(model: nn.Module) -> float:
         with watch("measuring_seconds"):
-            return measuring.evaluate(model, setup.data.validation)["accuracy"]
+            return setup.task.evaluate(model, setup.data.validation)[setup.task.metric]
 
     path = _cache(config, "scores", scores_parts)
     score = stages.scorer(setup.criterion, setup.evidence, config["seed"], path)
@@ -89,12 +93,12 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
 
 def _measure(config: Mapping[str, Any], setup: Setup, dense: nn.Module, pruned: Pruned) -> dict[str, Any]:
-    """Accuracy on the test part, read once, size and latency of the dense and the pruned network; latency of a mask."""
+    """Metrics on the test part, read once, size and latency of the dense and the pruned network; latency of a mask."""
     networks = {"dense": dense, "pruned": pruned.model, "control": _control(setup, dense, pruned)}
     latencies = measuring.latencies(networks, setup.example, **config["latency"])
     measured = {
         name: {
-            **measuring.evaluate(networks[name], setup.data.test),
+            **setup.task.evaluate(networks[name], setup.data.test),
             **measuring.size(networks[name], setup.example),
             "latency": latencies[name],
         }
@@ -118,8 +122,8 @@ def _round(done: Round, single: bool) -> dict[str, Any]:
         "asked": done.asked,
         "achieved": done.achieved,
         "units": sum(map(len, units.values())),
-        "accuracy_before": done.before,
-        "accuracy_after": done.after,
+        "before": done.before,
+        "after": done.after,
         "scoring_seconds": _short(done.scores.seconds),
         "evaluations": done.scores.evaluations,
         "kept": {name: len(ids) for name, ids in units.items()} if single else units,

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from benchmarks.data import Data
+from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.game import Evidence
 from methods.granularity import Weight
@@ -25,6 +26,7 @@ class Setup:
     """All that a run needs before it trains: data, an untrained network, its plan and the evidence for scores."""
 
     device: torch.device
+    task: Task
     data: Data
     network: nn.Module
     example: Tensor
@@ -42,9 +44,10 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     device = _device(config["device"])
     if config["threads"]:
         torch.set_num_threads(config["threads"])
-    data = load(config, device)
+    task = instantiate(config["task"])
+    data = task.data(load(config, device))
     example, targets = data.validation.draw(2, seed=0)
-    network = build(config, data.classes, example)
+    network = build(config, data, example)
     recovery = instantiate(config["training"]["recovery"])
     chosen = plan(
         network,
@@ -58,13 +61,15 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     _rehearse(criterion, network, chosen, Evidence(example, targets), config)
     examples = config["method"].get("examples")
     evidence = Evidence(*data.validation.draw(examples, config["seed"])) if examples else None
-    return Setup(device, data, network, example, chosen, evidence, criterion, recovery)
+    return Setup(device, task, data, network, example, chosen, evidence, criterion, recovery)
 
 
 def load(config: Mapping[str, Any], device: torch.device) -> Data:
     """The data set, with the channels that the model asks for. Raises the source's own error where it is not there."""
     source = {key: value for key, value in config["dataset"].items() if key != "name"}
-    return _load(json.dumps({**source, "channels": config["model"]["channels"] or source["channels"]}), device)
+    if channels := config["model"].get("channels"):
+        source["channels"] = channels
+    return _load(json.dumps(source), device)
 
 
 @lru_cache(maxsize=1)
@@ -76,20 +81,31 @@ def _load(source: str, device: torch.device) -> Data:
         raise error.__cause__ or error from None
 
 
-def build(config: Mapping[str, Any], classes: int, example: Tensor) -> nn.Module:
-    """The untrained network, seeded, in eval mode. Raises ValueError when it cannot take `example` (B, C, H, W)."""
+def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
+    """The untrained network, seeded, in eval mode. Raises ValueError when it cannot take `example` (B, …)."""
+    facts = _facts(config["model"].get("takes", ["num_classes"]), data, config["dataset"]["name"])
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
-        network = instantiate(config["model"]["network"])(num_classes=classes).to(example.device).eval()
+        network = instantiate(config["model"]["network"])(**facts).to(example.device).eval()
         try:
             with torch.no_grad():
                 network(example)  # lazy layers take their shapes from it
         except (RuntimeError, ValueError) as error:
             raise ValueError(
-                f"{config['model']['network']['_target_']} cannot take images of {tuple(example.shape[1:])} "
+                f"{config['model']['network']['_target_']} cannot take inputs of {tuple(example.shape[1:])} "
                 f"({str(error).splitlines()[0]}): choose another model or resize them with dataset.size"
             ) from error
     return network
+
+
+def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
+    """What a network is built for, by the names of its arguments. Raises ValueError for what the data do not have."""
+    known = {"num_classes": data.classes, "shape": data.shape, "length": data.shape[0], "vocabulary": data.vocabulary}
+    if missing := [name for name in names if known.get(name) is None]:
+        raise ValueError(
+            f"dataset={dataset} has no {missing[0]}, which this model is built for: choose another of them"
+        )
+    return {name: known[name] for name in names}
 
 
 def _rehearse(criterion: Any, network: nn.Module, chosen: Plan, evidence: Evidence, config: Mapping[str, Any]) -> None:

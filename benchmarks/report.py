@@ -10,7 +10,7 @@ from benchmarks import figures, records, tables, typesetting
 from benchmarks.frame import frame
 
 TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
-FIGURES = ("accuracy_against_compression.png", "accuracy_against_compression.pdf")
+FIGURES = ("tradeoff.png", "tradeoff.pdf")
 
 
 def report(folder: Path) -> str:
@@ -26,7 +26,7 @@ def report(folder: Path) -> str:
     for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table)), strict=True):
         records.write_text(folder / name, content)
     for name in FIGURES:
-        figures.save(figures.accuracy_against_compression(table), folder / name)
+        figures.save(figures.tradeoff(table), folder / name)
     return text
 
 
@@ -41,7 +41,7 @@ def _markdown(
 ) -> str:
     runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
     parts = [
-        f"# Accuracy against size: {sweep}",
+        f"# Quality against size: {sweep}",
         f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}.",
         f"**{_missing(failed)}**" if failed else "",
         sub_tables,

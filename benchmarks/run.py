@@ -17,7 +17,18 @@ from omegaconf.errors import OmegaConfBaseException
 from benchmarks import mistakes, pipeline, records, schema, tracking
 from benchmarks.identity import identity, run_parts
 
-AXES = ("model", "method", "granularity", "schedule", "allocation", "worth", "aggregate", "estimator", "training")
+AXES = (
+    "task",
+    "model",
+    "method",
+    "granularity",
+    "schedule",
+    "allocation",
+    "worth",
+    "aggregate",
+    "estimator",
+    "training",
+)
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
@@ -76,7 +87,8 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 def _outcome(record: dict[str, Any]) -> str:
     dense, pruned = record["dense"], record["pruned"]
     ratio = dense["nonzero_parameters"] / pruned["nonzero_parameters"]
-    return f"{pruned['accuracy']:.2%} (dense {dense['accuracy']:.2%}), {ratio:.1f}× fewer parameters"
+    metric = record["metric"]
+    return f"{metric} {pruned[metric]:.2%} (dense {dense[metric]:.2%}), {ratio:.1f}× fewer parameters"
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ class Recipe:
     epochs: int = MISSING
     batch_size: int = MISSING
     warmup: float = MISSING
-    label_smoothing: float = MISSING
     optimizer: Any = MISSING
     _target_: str = "benchmarks.training.Recipe"
 
@@ -57,6 +56,7 @@ class Tracker:
 
 @dataclass
 class Run:
+    task: Any = MISSING
     dataset: Any = MISSING
     model: Any = MISSING
     method: Any = MISSING

@@ -11,9 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmarks.data import Part
 from benchmarks.records import write_text, write_whole
-from benchmarks.training import Recipe, train
 from methods import surgery
 from methods.criterion import Scores
 from methods.game import Evidence
@@ -31,13 +29,13 @@ class Dense:
     seconds: float
 
 
-def dense(path: Path, untrained: nn.Module, example: Tensor, part: Part, recipe: Recipe, seed: int) -> Dense:
-    """Recall the network at `path`, or train it on `part` and leave it there."""
+def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn.Module], None]) -> Dense:
+    """Recall the network at `path`, or train it and leave it there."""
     seconds_file = path.with_suffix(".json")
     with _only_one(path):
         if not path.exists():
             start = time.perf_counter()
-            train(untrained, part, recipe, seed)
+            train(untrained)
             write_text(seconds_file, json.dumps({"seconds": round(time.perf_counter() - start, 3)}))
             write_whole(path, lambda partial: surgery.save(partial, untrained))
     model, _ = surgery.load(path, untrained, example)

@@ -1,4 +1,4 @@
-"""The trade-off between accuracy and size: what methods achieve in each cell, over seeds."""
+"""The trade-off between quality and size: what methods achieve in each cell, over seeds."""
 
 from collections.abc import Iterable, Iterator
 
@@ -22,9 +22,9 @@ COSTS = ("scoring_seconds", "evaluations", "recovery_seconds", "training_seconds
 
 
 def tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy, size, speed and cost of every label in every cell, over seeds, the dense networks included.
+    """Quality, size, speed and cost of every label in every cell, over seeds, the dense networks included.
 
-    frame: benchmarks.frame.frame(records). Accuracies are percent, differences points, `*_ci95` half widths,
+    frame: benchmarks.frame.frame(records). Qualities are percent, differences points, `*_ci95` half widths,
     latencies seconds; `best` marks who beats the runner-up of the cell beyond chance. Sorted for reading.
     """
     rows = pd.concat([frame, _dense(frame)], ignore_index=True)
@@ -44,15 +44,15 @@ def _dense(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
-    accuracy, half_width = mean_interval(100 * rows["accuracy"])
-    pairs = rows.dropna(subset=["magnitude_accuracy"])
+    quality, half_width = mean_interval(100 * rows["quality"])
+    pairs = rows.dropna(subset=["magnitude_quality"])
     difference = (float("nan"), float("nan"))
     if len(pairs):
-        difference = paired_difference(100 * pairs["accuracy"], 100 * pairs["magnitude_accuracy"])
+        difference = paired_difference(100 * pairs["quality"], 100 * pairs["magnitude_quality"])
     return {
         "n": len(rows),
-        "accuracy": accuracy,
-        "accuracy_ci95": half_width,
+        "quality": quality,
+        "quality_ci95": half_width,
         "pairs": len(pairs),
         **dict(zip(("unrecovered", "unrecovered_ci95"), mean_interval(100 * rows["unrecovered"]), strict=True)),
         "difference": difference[0],
@@ -74,12 +74,12 @@ def _latencies(rows: pd.DataFrame) -> Iterator[tuple[str, float]]:
 
 
 def _best(rows: pd.DataFrame) -> str | None:
-    """The label with the highest mean accuracy in a cell, if it beats the second on the seeds of both."""
-    accuracy = rows.pivot(index="seed", columns="label", values="accuracy")
-    if accuracy.shape[1] < 2:
+    """The label with the highest mean quality in a cell, if it beats the second on the seeds of both."""
+    quality = rows.pivot(index="seed", columns="label", values="quality")
+    if quality.shape[1] < 2:
         return None
-    first, second = accuracy.mean().nlargest(2).index
-    pairs = accuracy[[first, second]].dropna()
+    first, second = quality.mean().nlargest(2).index
+    pairs = quality[[first, second]].dropna()
     if pairs.empty:
         return None
     difference, half_width = paired_difference(pairs[first], pairs[second])

@@ -51,7 +51,7 @@ def _log(record: Mapping[str, Any], **where: Any) -> None:
         run.summary.update({**summary(record), "cost": record["cost"]})
 
 
-COLUMNS = ("network", "keep", "accuracy", "loss", "parameters", "macs", "bytes", "latency_1", "latency_64")
+COLUMNS = ("network", "keep", "quality", "loss", "parameters", "macs", "bytes", "latency_1", "latency_64")
 
 
 def tradeoff(record: Mapping[str, Any]) -> Iterator[list[Any]]:
@@ -59,7 +59,7 @@ def tradeoff(record: Mapping[str, Any]) -> Iterator[list[Any]]:
     for network, keep in (("dense", 1.0), ("pruned", record["budget"]["achieved"])):
         measured = record[network]
         times = {f"latency_{batch}": median(samples) for batch, samples in measured["latency"].items()}
-        row = {"network": network, "keep": keep, **measured, **times}
+        row = {"network": network, "keep": keep, "quality": measured[record["metric"]], **measured, **times}
         yield [row.get(column) for column in COLUMNS]
 
 
@@ -69,6 +69,6 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     ratios = {"compression": "parameters", "speedup_macs": "macs", "speedup_latency_1": "latency_1"}
     return {
         **{name: value for name, value in pruned.items() if name != "network"},
-        "drop": dense["accuracy"] - pruned["accuracy"],
+        "drop": dense["quality"] - pruned["quality"],
         **{name: dense[of] / pruned[of] for name, of in ratios.items() if pruned[of]},
     }

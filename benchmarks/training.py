@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.data import Part, steps, steps_per_epoch
+
+Loss = Callable[[Any, Tensor], Tensor]  # of a batch: outputs and targets to a scalar
 
 
 @dataclass
@@ -20,7 +21,6 @@ class Recipe:
     epochs: int
     batch_size: int
     warmup: float
-    label_smoothing: float
     optimizer: Any
 
     def steps(self, examples: int) -> int:
@@ -28,7 +28,9 @@ class Recipe:
         return self.epochs * steps_per_epoch(examples, self.batch_size)
 
 
-def train(model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None) -> None:
+def train(
+    model: nn.Module, part: Part, recipe: Recipe, loss: Loss, seed: int, start: int = 0, stop: int | None = None
+) -> None:
     """Run steps [start, stop) of the recipe on `model`, in place; stop = None runs to the end.
 
     Batches and learning rates depend on the step alone, so methods that stop at different steps see the same ones; the
@@ -46,7 +48,7 @@ def train(model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed + start)
         model.train()
-        losses = [_step(model, x, y, recipe, optimizer, scheduler) for x, y in batches]
+        losses = [_step(model, x, y, loss, optimizer, scheduler) for x, y in batches]
     model.eval()
     _require_finite(losses, start, recipe)
 
@@ -64,13 +66,13 @@ def _rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:
     return factor
 
 
-def _step(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, optimizer, scheduler) -> Tensor:
+def _step(model: nn.Module, x: Tensor, y: Tensor, loss: Loss, optimizer, scheduler) -> Tensor:
     optimizer.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)
-    loss.backward()
+    value = loss(model(x), y)
+    value.backward()
     optimizer.step()
     scheduler.step()
-    return loss.detach()
+    return value.detach()
 
 
 def _require_finite(losses: list[Tensor], start: int, recipe: Recipe) -> None:

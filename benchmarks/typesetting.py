@@ -6,9 +6,9 @@ from benchmarks.frame import PANEL
 
 NOTES = """\
 - n: seeds. ± is the half width of the 95 % Student t interval over seeds; one seed has none.
-- accuracy %: top-1 on the test set. vs magnitude: difference in points to magnitude pruning, paired by seed \
-(in brackets: the number of pairs, where it is not n); empty without a partner.
-- unrecovered %: top-1 on the validation part right after the last removal, before the recovery that follows it.
+- accuracy %: top-1 on the test set; other tasks report another metric. vs magnitude: difference in points to \
+magnitude pruning, paired by seed (in brackets: the number of pairs, where it is not n); empty without a partner.
+- unrecovered %: the same on the validation part right after the last removal, before the recovery that follows it.
 - **Bold**: the best of its keep, where the 95 % interval of its paired difference to the runner-up excludes 0 \
 (not corrected for many comparisons).
 - compression: parameters, dense ÷ pruned (non-zero: those that are not zero; shown where it differs); \
@@ -30,9 +30,9 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(_markdown(*key, panel) for key, panel in table.groupby(PANEL))
 
 
-def _markdown(dataset: str, model: str, of: str, panel: pd.DataFrame) -> str:
+def _markdown(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
     cells = _cells(panel)
-    for column in ("method", "accuracy %"):
+    for column in ("method", _heading(metric)):
         cells[column] = cells[column].where(~panel["best"], "**" + cells[column] + "**")
     sides = ["left" if column == "method" else "right" for column in cells]
     text = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
@@ -55,11 +55,11 @@ def latex(table: pd.DataFrame) -> str:
     return "% \\usepackage{booktabs,graphicx}\n" + "\n".join(floats)
 
 
-def _latex(dataset: str, model: str, of: str, panel: pd.DataFrame) -> str:
+def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
     cells = _cells(panel)
     cells["keep"] = cells["keep"].mask(cells["keep"].duplicated(), "")
     bold = pd.DataFrame("", index=cells.index, columns=cells.columns)
-    bold.loc[panel["best"], ["method", "accuracy %"]] = "textbf:--rwrap;"
+    bold.loc[panel["best"], ["method", _heading(metric)]] = "textbf:--rwrap;"
     style = cells.style.hide(axis="index").apply(lambda _: bold, axis=None)
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
     caption = f"{dataset}, {model}, budget in {of}. {_dense_line(panel)}".replace("_", "\\_")
@@ -89,7 +89,7 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
         "keep": panel["keep"].map("{:g}".format),
         "method": panel["label"],
         "n": panel["n"].map(str),
-        "accuracy %": _interval(panel, "accuracy", "{:.1f}"),
+        _heading(panel["metric"].iloc[0]): _interval(panel, "quality", "{:.1f}"),
         "vs magnitude": _difference(panel),
         "unrecovered %": _interval(panel, "unrecovered", "{:.1f}"),
         "compression": _text(panel["compression"], "{:.2f}×"),
@@ -107,6 +107,10 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
     if text["non-zero"].equals(text["compression"]):
         del text["non-zero"]
     return pd.DataFrame(text)
+
+
+def _heading(metric: str) -> str:
+    return f"{metric.replace('_', ' ')} %"
 
 
 def _text(values: pd.Series, form: str) -> pd.Series:

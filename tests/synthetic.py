@@ -29,6 +29,7 @@ def record(
     """One record; `accuracy` instead of a made-up one."""
     schedule = schedule or ("gradual" if method == "gradual" else "one_shot")
     choices = {
+        "task": "image_classification",
         "dataset": "digits",
         "model": model,
         "method": method,
@@ -52,9 +53,10 @@ def record(
         "choices": choices,
         "config": config,
         "seed": seed,
+        "metric": "accuracy",
         "budget": {"of": of, "keep": keep, "achieved": keep - 0.0003},
         "coverage": 0.99,
-        "rounds": [{"step": 0, "accuracy_before": round(accuracy**3, 6)}],
+        "rounds": [{"step": 0, "before": round(accuracy**3, 6)}],
         **_networks(accuracy, noise, keep, seed, granularity),
         "cost": {
             "scoring_seconds": 1.9 if method == "shapley" else 0.002,
@@ -84,12 +86,14 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: i
         criterion |= {axis: {"_target_": choices[axis]} for axis in ("worth", "aggregate")}
         criterion["estimator"] = {"_target_": choices["estimator"], "samples": samples}
     return {
+        "task": {"metric": "accuracy"},
         "dataset": {"name": "digits", "root": "anywhere"},
         "model": {"_target_": choices["model"]},
         "training": {"dense": {"recipe": choices["training"]}, "recovery": {"recipe": choices["training"]}},
         "method": {"criterion": criterion},
         "keep": keep,
         "seed": seed,
+        "metric": "accuracy",
         "budget": {"of": of, "floor": 1},
         **{axis: {"_target_": choices[axis]} for axis in ("granularity", "schedule", "allocation")},
     }

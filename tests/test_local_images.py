@@ -43,12 +43,12 @@ def folder(tmp_path: Path) -> Path:
 def test_parquet_holds_the_written_pixels_whatever_wraps_them(encoded):
     data = load("parquet", root=str(encoded))
     assert isinstance(data.train, InMemory) and (data.classes, data.shape) == (2, (3, 4, 6))
-    assert torch.equal(data.test.pixels, random_pixels(6, 3, 4, 6))
+    assert torch.equal(data.test.inputs, random_pixels(6, 3, 4, 6))
     assert data.test.labels.tolist() == [0, 1] * 3
     rows = [{"bytes": png(image), "path": None} for image in random_pixels(6, 3, 4, 6)]
     (encoded / "test.parquet").unlink()
     write_parquet(encoded, rows, [0, 1] * 3, "val")
-    assert torch.equal(load("parquet", root=str(encoded)).test.pixels, data.test.pixels)
+    assert torch.equal(load("parquet", root=str(encoded)).test.inputs, data.test.inputs)
 
 
 def test_parquet_images_of_different_sizes_kinds_and_colours_need_a_size(encoded):
@@ -56,7 +56,7 @@ def test_parquet_images_of_different_sizes_kinds_and_colours_need_a_size(encoded
     write_parquet(encoded, [png(random_pixels(1, 1, 4, 4)[0]), jpeg] * 4, [0, 0, 1, 1] * 2)
     assert "dataset.size=" in error_of("parquet", root=str(encoded))
     data = load("parquet", root=str(encoded), size=6)
-    assert data.shape == (3, 6, 6) and data.train.pixels.shape[1:] == (3, 6, 6)
+    assert data.shape == (3, 6, 6) and data.train.inputs.shape[1:] == (3, 6, 6)
     assert data.test.draw(4, 0)[0].shape == (4, 3, 6, 6)  # stored as 4×6, resized in the batch
 
 

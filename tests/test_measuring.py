@@ -1,54 +1,16 @@
-"""What other suites get wrong: means over a partial last batch, MACs of groups and attention, masks."""
+"""What other suites get wrong: MACs of groups and attention, masks."""
 
 from statistics import median
 
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torchvision import models
 
 from benchmarks import measuring
-from benchmarks.data import InMemory
-from benchmarks.images import View
 from methods import surgery
 from tests.networks import network
 from tests.test_surgery import draw_kept
-
-
-class Exact(nn.Module):
-    """Puts out the label that is written in the image."""
-
-    def forward(self, x):
-        return 9.0 * F.one_hot(x[:, 0, 0, 0].long(), 7).float()
-
-
-def part(examples: int) -> InMemory:
-    labels = torch.arange(examples) % 7
-    pixels = labels.reshape(-1, 1, 1, 1).float().expand(-1, 1, 2, 2).contiguous()
-    return InMemory(pixels, labels, _as_they_are())
-
-
-def _as_they_are() -> View:
-    return lambda pixels: pixels
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 1000])
-def test_a_perfect_classifier_scores_one_whatever_the_last_batch(batch_size):
-    measured = measuring.evaluate(Exact(), part(100), batch_size)
-    assert measured["accuracy"] == measured["top5"] == 1
-    assert measured["loss"] == pytest.approx(float(F.cross_entropy(9 * torch.eye(7), torch.arange(7))), rel=1e-4)
-
-
-def test_accuracy_and_top5_count_examples():
-    class Always(nn.Module):
-        def forward(self, x):
-            return torch.tensor([[6.0, 5, 4, 3, 2, 1, 0]]).expand(len(x), -1)
-
-    measured = measuring.evaluate(Always(), part(100), 33)
-    labels = part(100).labels
-    assert measured["accuracy"] == pytest.approx((labels == 0).float().mean())
-    assert measured["top5"] == pytest.approx((labels < 5).float().mean())
 
 
 @pytest.mark.parametrize(

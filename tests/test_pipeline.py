@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from benchmarks import measuring, pipeline, schema
 from benchmarks.preparation import prepare
+from benchmarks.tasks import Supervised
 from methods import surgery
 from tests.networks import SMALL, TORCHVISION
 
@@ -91,7 +92,7 @@ def test_the_pruned_network_is_left_for_use(granularity, tmp_path):
     model, groups = surgery.load(
         tmp_path / "cache" / "pruned" / f"{record['id']}.safetensors", setup.network, setup.example
     )
-    assert measuring.evaluate(model, setup.data.test)["loss"] == pytest.approx(record["pruned"]["loss"])
+    assert setup.task.evaluate(model, setup.data.test)["loss"] == pytest.approx(record["pruned"]["loss"])
     assert measuring.size(model, setup.example)["nonzero_parameters"] == record["pruned"]["nonzero_parameters"]
     assert {group.name: group.ids.tolist() for group in groups} == (record["rounds"][-1]["kept"] if groups else {})
 
@@ -109,13 +110,13 @@ def test_single_weights(method, tmp_path):
 
 def test_the_test_part_is_read_once_and_never_before_the_pruned_network_is_final(tmp_path, monkeypatch):
     read = []
-    evaluate = measuring.evaluate
+    evaluate = Supervised.evaluate
 
-    def spy(model, part, *arguments):
+    def spy(task, model, part):
         read.append(len(part))
-        return evaluate(model, part, *arguments)
+        return evaluate(task, model, part)
 
-    monkeypatch.setattr(measuring, "evaluate", spy)
+    monkeypatch.setattr(Supervised, "evaluate", spy)
     record_of(tmp_path, "method=magnitude", "schedule=iterative")
     validation, test = 144, 359
     assert read == [validation] * 10 + [test] * 2  # five rounds, before and after recovery; then dense and pruned

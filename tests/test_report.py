@@ -5,7 +5,7 @@ import json
 import pytest
 from matplotlib.image import imread
 
-from benchmarks.figures import accuracy_against_compression
+from benchmarks import figures
 from benchmarks.frame import frame
 from benchmarks.report import FIGURES, TABLES, main, report
 from benchmarks.tables import tradeoff
@@ -18,7 +18,7 @@ def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
     folder = write(tmp_path / "demo", golden())
     text = report(folder)
     assert text == (folder / "tradeoff.md").read_text()
-    assert text.startswith("# Accuracy against size: demo\n")
+    assert text.startswith("# Quality against size: demo\n")
     assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
     assert {path.name for path in folder.iterdir() if path.is_file()} == set(FILES)  # nothing temporary
     assert imread(folder / FIGURES[0]).shape[0] > 500
@@ -92,7 +92,7 @@ def test_a_failed_report_leaves_the_old_one(tmp_path):
 
 
 def test_the_figure_has_a_panel_for_each_model_and_a_line_for_each_method():
-    figure = accuracy_against_compression(tradeoff(frame(golden())))
+    figure = figures.tradeoff(tradeoff(frame(golden())))
     assert [axes.get_title() for axes in figure.axes] == ["digits · convnet", "digits · mlp"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["shapley", "magnitude", "random", "gradual", "dense"]
@@ -100,4 +100,4 @@ def test_the_figure_has_a_panel_for_each_model_and_a_line_for_each_method():
     points = figure.axes[0].containers[0].lines[0]
     table = tradeoff(frame(golden()))
     shapley = table[(table["model"] == "convnet") & (table["label"] == "shapley")]
-    assert list(points.get_ydata()) == list(shapley["accuracy"])
+    assert list(points.get_ydata()) == list(shapley["quality"])

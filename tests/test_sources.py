@@ -18,9 +18,9 @@ def test_digits_are_divided_into_the_same_stratified_parts_every_time():
     data = load("digits")
     parts = data.train, data.validation, data.test
     assert (data.classes, data.shape) == (10, (1, 8, 8)) and [len(part) for part in parts] == [1294, 144, 359]
-    assert torch.equal(load("digits", split_seed=1).test.pixels, data.test.pixels)
-    assert not torch.equal(load("digits", split_seed=1).validation.pixels, data.validation.pixels)
-    pixels = torch.cat([part.pixels for part in parts]).sum()
+    assert torch.equal(load("digits", split_seed=1).test.inputs, data.test.inputs)
+    assert not torch.equal(load("digits", split_seed=1).validation.inputs, data.validation.inputs)
+    pixels = torch.cat([part.inputs for part in parts]).sum()
     assert pixels.item() == pytest.approx(561718 / 16)  # all of the images, none twice
     assert all(part.labels.bincount().min() > 0.08 * len(part) for part in parts)
 
@@ -47,7 +47,7 @@ def test_grey_torchvision_files_are_read(tmp_path, name, folder_name):
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, count) + labels.tobytes())
     data = load(name, root=str(tmp_path))
     assert (data.classes, data.shape, len(data.train), len(data.validation)) == (10, (1, 28, 28), 36, 4)
-    assert torch.equal(data.test.pixels[:, 0], written["t10k"])
+    assert torch.equal(data.test.inputs[:, 0], written["t10k"])
     assert data.test.labels.tolist() == list(range(10))
 
 
@@ -68,7 +68,7 @@ def test_colour_torchvision_files_are_read_channels_first(tmp_path, monkeypatch,
     monkeypatch.setattr(kind, "test_list", [["part", sums["part"]]])
     monkeypatch.setattr(kind, "meta", {**kind.meta, "filename": "names", "md5": sums["names"]})
     data = load(name, root=str(tmp_path))
-    assert torch.equal(data.test.pixels, pixels) and data.test.labels.tolist() == labels
+    assert torch.equal(data.test.inputs, pixels) and data.test.labels.tolist() == labels
     assert data.train.augment is not None and data.validation.augment is None and data.test.augment is None
 
 

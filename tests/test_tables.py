@@ -35,8 +35,8 @@ def of(accuracies, method="shapley", **choices):
 def test_a_row_holds_the_numbers_of_its_record():
     one = record("shapley", 0.25, seed=3)
     [found] = frame([one]).to_dict("records")
-    assert found["accuracy"] == one["pruned"]["accuracy"]
-    assert found["unrecovered"] == one["rounds"][-1]["accuracy_before"]
+    assert found["quality"] == one["pruned"]["accuracy"]
+    assert found["unrecovered"] == one["rounds"][-1]["before"]
     assert found["drop"] == one["dense"]["accuracy"] - one["pruned"]["accuracy"]
     assert found["compression"] == 37866 / 9466
     assert found["speedup_macs"] == one["dense"]["macs"] / one["pruned"]["macs"]
@@ -112,7 +112,7 @@ def test_a_cell_is_its_mean_and_its_paired_difference(pairs):
     table = tables.tradeoff(frame(of(ours) + of(theirs, "magnitude")))
     found = row(table, "shapley")
     assert found["n"] == found["pairs"] == len(pairs)
-    assert (found["accuracy"], found["accuracy_ci95"]) == pytest.approx(mean_interval(100 * ours), abs=1e-9)
+    assert (found["quality"], found["quality_ci95"]) == pytest.approx(mean_interval(100 * ours), abs=1e-9)
     difference = paired_difference(100 * ours, 100 * theirs)
     assert (found["difference"], found["difference_ci95"]) == pytest.approx(difference, abs=1e-9)
 
@@ -169,7 +169,7 @@ def test_bold_compares_with_the_second_not_with_magnitude():
 
 def test_one_seed_has_no_interval_but_its_latency_does():
     found = row(tables.tradeoff(frame([record()])), "shapley")
-    assert np.isnan(found["accuracy_ci95"])
+    assert np.isnan(found["quality_ci95"])
     assert found["speedup_latency_1_ci95"] > 0
 
 

@@ -11,7 +11,7 @@ import wandb
 from benchmarks import tracking
 from tests.synthetic import golden
 
-ROUND = {"step": 0, "asked": 0.5, "achieved": 0.49, "units": 7, "accuracy_before": 0.4, "accuracy_after": 0.9}
+ROUND = {"step": 0, "asked": 0.5, "achieved": 0.49, "units": 7, "before": 0.4, "after": 0.9}
 RECORD = {**golden()[0], "rounds": [{**ROUND, "kept": {"a": [1]}}, {**ROUND, "step": 10, "kept": {"a": [1]}}]}
 
 

@@ -1,0 +1,87 @@
+"""Every task trains, prunes and is judged by its own metric; metrics are means over examples, whatever the batches."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn import functional as F
+
+from benchmarks.data import InMemory
+from benchmarks.tasks import Supervised, classification, cross_entropy, evidence_bound, reconstruction
+from methods import worth
+
+SUPERVISED = Supervised("accuracy", cross_entropy, classification)
+
+
+class Exact(nn.Module):
+    """Puts out the label that is written in the image."""
+
+    def forward(self, x):
+        return 9.0 * F.one_hot(x[:, 0, 0, 0].long(), 7).float()
+
+
+def part(examples: int) -> InMemory:
+    labels = torch.arange(examples) % 7
+    pixels = labels.reshape(-1, 1, 1, 1).float().expand(-1, 1, 2, 2).contiguous()
+    return InMemory(pixels, labels, lambda inputs: inputs)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 1000])
+def test_a_perfect_classifier_scores_one_whatever_the_last_batch(batch_size):
+    measured = SUPERVISED.evaluate(Exact(), part(100), batch_size)
+    assert measured["accuracy"] == measured["top5"] == 1
+    assert measured["loss"] == pytest.approx(float(F.cross_entropy(9 * torch.eye(7), torch.arange(7))), rel=1e-4)
+
+
+def test_accuracy_and_top5_count_examples():
+    class Always(nn.Module):
+        def forward(self, x):
+            return torch.tensor([[6.0, 5, 4, 3, 2, 1, 0]]).expand(len(x), -1)
+
+    measured = SUPERVISED.evaluate(Always(), part(100), 33)
+    labels = part(100).labels
+    assert measured["accuracy"] == pytest.approx((labels == 0).float().mean())
+    assert measured["top5"] == pytest.approx((labels < 5).float().mean())
+
+
+def test_an_example_with_many_targets_counts_once():
+    torch.manual_seed(0)
+    outputs, targets = torch.randn(6, 5, 4), torch.randint(4, (6, 5))
+    flat, metrics = classification(outputs.flatten(0, 1), targets.flatten()), classification(outputs, targets)
+    for name, values in metrics.items():
+        assert values.shape == (6,) and torch.allclose(values, flat[name].reshape(6, 5).mean(1))
+    assert torch.allclose(metrics["loss"].mean(), cross_entropy(outputs, targets))
+
+
+@pytest.mark.parametrize("of", [worth.accuracy, worth.negative_cross_entropy, worth.margin])
+def test_a_worth_of_many_targets_is_their_mean(of):
+    torch.manual_seed(0)
+    outputs, targets = torch.randn(6, 5, 4), torch.randint(4, (6, 5))
+    flat = of(outputs.flatten(0, 1), targets.flatten())
+    assert torch.allclose(of(outputs, targets), flat.reshape(6, 5).mean(1))
+    assert torch.equal(of(outputs[:, 0], targets[:, 0]), flat.reshape(6, 5)[:, 0])
+
+
+def test_a_reconstruction_explains_all_or_nothing():
+    targets = torch.randn(4000, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert reconstruction(targets, targets)["explained_variance"].tolist() == [1] * 4000
+    assert float(reconstruction(torch.zeros_like(targets), targets)["explained_variance"].mean()) == pytest.approx(
+        0, abs=0.05
+    )
+    assert torch.equal(
+        worth.negative_squared_error(targets * 0, targets), -reconstruction(targets * 0, targets)["loss"]
+    )
+
+
+def test_the_evidence_bound_is_that_of_torch_distributions():
+    torch.manual_seed(0)
+    x, reconstructed, mean, log_variance = (torch.randn(5, size) for size in (12, 12, 3, 3))
+    code, prior = Normal(mean, (0.5 * log_variance).exp()), Normal(torch.zeros(3), torch.ones(3))
+    constant = 0.5 * math.log(2 * math.pi)
+    likelihood = Normal(reconstructed, 1.0).log_prob(x).sum() + constant * x.numel()
+    bound = likelihood - 2 * kl_divergence(code, prior).sum()
+    assert evidence_bound((reconstructed, mean, log_variance), x, beta=2) == pytest.approx(
+        -float(bound) / x.numel(), rel=1e-5
+    )
