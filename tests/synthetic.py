@@ -93,7 +93,6 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: i
         "method": {"criterion": criterion},
         "keep": keep,
         "seed": seed,
-        "metric": "accuracy",
         "budget": {"of": of, "floor": 1},
         **{axis: {"_target_": choices[axis]} for axis in ("granularity", "schedule", "allocation")},
     }
