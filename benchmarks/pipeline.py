@@ -13,6 +13,7 @@ from benchmarks import measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, prepare
+from benchmarks.stages import Ask
 from methods import surgery
 from methods.costs import coverage
 from methods.granularity import Weight
@@ -88,8 +89,15 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
             return setup.task.evaluate(model, setup.data.validation)[setup.task.metric]
 
     path = _cache(config, "scores", scores_parts)
-    score = stages.scorer(setup.criterion, setup.evidence, config["seed"], path)
+    score = stages.scorer(setup.criterion, _evidence(config, setup), config["seed"], path)
     return prune(dense, setup.plan, score, instantiate(config["allocation"]), recover, evaluate)
+
+
+def _evidence(config: Mapping[str, Any], setup: Setup) -> Ask | None:
+    """How the examples for scores are found, on the validation part; None for a criterion that needs none."""
+    if examples := config["method"].get("examples"):
+        return lambda model: setup.task.evidence(model, setup.data.validation, examples, config["seed"])
+    return None
 
 
 def _measure(config: Mapping[str, Any], setup: Setup, dense: nn.Module, pruned: Pruned) -> dict[str, Any]:

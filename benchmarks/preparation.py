@@ -23,7 +23,7 @@ from methods.pruning import Plan, plan
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a run needs before it trains: data, an untrained network, its plan and the evidence for scores."""
+    """All that a run needs before it trains: data, an untrained network, its plan and its criterion."""
 
     device: torch.device
     task: Task
@@ -31,7 +31,6 @@ class Setup:
     network: nn.Module
     example: Tensor
     plan: Plan
-    evidence: Evidence | None
     criterion: Any
     recovery: Any
 
@@ -46,7 +45,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
         torch.set_num_threads(config["threads"])
     task = instantiate(config["task"])
     data = task.data(load(config, device))
-    example, targets = data.validation.draw(2, seed=0)
+    example, _ = data.validation.draw(2, seed=0)
     network = build(config, data, example)
     recovery = instantiate(config["training"]["recovery"])
     chosen = plan(
@@ -58,10 +57,8 @@ def prepare(config: Mapping[str, Any]) -> Setup:
         recovery.steps(len(data.train)),
     )
     criterion = instantiate(config["method"]["criterion"])
-    _rehearse(criterion, network, chosen, Evidence(example, targets), config)
-    examples = config["method"].get("examples")
-    evidence = Evidence(*data.validation.draw(examples, config["seed"])) if examples else None
-    return Setup(device, task, data, network, example, chosen, evidence, criterion, recovery)
+    _rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
+    return Setup(device, task, data, network, example, chosen, criterion, recovery)
 
 
 def load(config: Mapping[str, Any], device: torch.device) -> Data:
@@ -108,7 +105,7 @@ def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
     return {name: known[name] for name in names}
 
 
-def _rehearse(criterion: Any, network: nn.Module, chosen: Plan, evidence: Evidence, config: Mapping[str, Any]) -> None:
+def _rehearse(criterion: Any, network: nn.Module, evidence: Evidence, chosen: Plan, config: Mapping[str, Any]) -> None:
     """Score a little, so that an option that cannot work shows before the training, not after it."""
     groups = chosen.groups
     if "examples" in config["method"] and isinstance(chosen.granularity, Weight):

@@ -18,6 +18,7 @@ from methods.game import Evidence
 from methods.groups import Group
 from methods.pruning import Pruned, Score
 
+Ask = Callable[[nn.Module], tuple[nn.Module, Evidence]]  # of a network: the one that criteria ask, and the examples
 KINDS = ("by_group", "errors")  # the tensors of Scores
 
 
@@ -42,20 +43,21 @@ def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn
     return Dense(model, json.loads(seconds_file.read_text())["seconds"])
 
 
-def scorer(criterion: Callable[..., Scores], evidence: Evidence | None, seed: int, path: Path) -> Score:
+def scorer(criterion: Callable[..., Scores], ask: Ask | None, seed: int, path: Path) -> Score:
     """The criterion, timed; scores of a whole dense network serve every budget, so they are recalled from `path`.
 
-    Criteria that look at no evidence are faster than a file and are never stored.
+    Criteria that ask for no evidence are faster than a file and are never stored.
     """
 
     def compute(model: nn.Module, groups: Sequence) -> Scores:
+        asked, evidence = ask(model) if ask else (model, None)
         start = time.perf_counter()
-        scores = criterion(model, groups, evidence, seed)
+        scores = criterion(asked, groups, evidence, seed)
         return replace(scores, seconds=time.perf_counter() - start)
 
     def score(model: nn.Module, groups: Sequence, step: int) -> Scores:
         dense = step == 0 and all(len(group.ids) == group.size for group in groups)
-        if evidence is None or not dense:
+        if ask is None or not dense:
             return compute(model, groups)
         with _only_one(path):
             if not path.exists():

@@ -10,16 +10,21 @@ from torch.nn import functional as F
 
 from benchmarks.data import Data, Part, in_order
 from benchmarks.training import Loss, Recipe, train
+from methods.game import Evidence
 
 Judge = Callable[[Tensor, Tensor], dict[str, Tensor]]  # of a batch: outputs and targets to metrics (B,) by name
 
 
 class Task(Protocol):
-    """The four things that differ between tasks; `metric` names what tables report, 1 at best."""
+    """What differs between tasks; `metric` names what tables report, 1 at best.
+
+    `data` gives a data set this task's targets; `evidence` is the network as criteria ask it, and the examples.
+    """
 
     metric: str
 
     def data(self, data: Data) -> Data: ...
+    def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]: ...
     def train(
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
     ) -> None: ...
@@ -41,6 +46,10 @@ class Supervised:
     def data(self, data: Data) -> Data:
         """The data with this task's targets."""
         return data.reconstructing() if self.reconstruct else data
+
+    def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]:
+        """The network itself, and a stratified sample of the part."""
+        return model, Evidence(*part.draw(examples, seed))
 
     def train(
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None

@@ -42,7 +42,7 @@ def train(
     if start >= stop:
         return
     optimizer = recipe.optimizer(model.parameters())
-    scheduler = LambdaLR(optimizer, _rate(recipe, total, start))
+    scheduler = LambdaLR(optimizer, rate(recipe, total, start))
     batches = part.batches(steps(len(part), recipe.batch_size, seed, start, stop), seed, start=start)
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(devices):
@@ -50,10 +50,10 @@ def train(
         model.train()
         losses = [_step(model, x, y, loss, optimizer, scheduler) for x, y in batches]
     model.eval()
-    _require_finite(losses, start, recipe)
+    require_finite(losses, start, recipe)
 
 
-def _rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:
+def rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:
     """The learning rate's factor at each step after `start`."""
     warmup = round(recipe.warmup * total)
 
@@ -75,7 +75,8 @@ def _step(model: nn.Module, x: Tensor, y: Tensor, loss: Loss, optimizer, schedul
     return value.detach()
 
 
-def _require_finite(losses: list[Tensor], start: int, recipe: Recipe) -> None:
+def require_finite(losses: list[Tensor], start: int, recipe: Recipe) -> None:
+    """Raise FloatingPointError, naming the step, when a loss is no longer finite."""
     finite = torch.stack(losses).isfinite()
     if not finite.all():
         rate = recipe.optimizer.keywords.get("lr")

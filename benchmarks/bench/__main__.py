@@ -59,18 +59,19 @@ def about() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure (or, with --tables, read the records again) and write the tables."""
+    """Measure, and write the tables; without any stage, only the tables, from the records that are there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--tables", action="store_true", help="make the tables of the records that are there")
+    parser.add_argument("--stages", nargs="*", choices=["cost", "races"], default=["cost", "races"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     folder = options.results / "bench"
-    if not options.tables:
+    if "cost" in options.stages:
         write(folder / "cost.json", {**about(), "costs": list(costs(options.turns))})
+    if "races" in options.stages:
         write(folder / "races.json", {**about(), "races": list(races(options.results, options.seeds))})
     cost_record, races_record = (json.loads((folder / name).read_text()) for name in ("cost.json", "races.json"))
     text = tables.markdown(cost_record, races_record)

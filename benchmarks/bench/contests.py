@@ -24,7 +24,7 @@ from methods.groups import Group
 from methods.tracing import Traced, trace
 from methods.worth import negative_cross_entropy
 
-SAMPLES = (4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80)
+SAMPLES = (5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80)
 TABLED = (5, 20, 50)
 GOAL = 0.95
 # Of each network: groups, and how many antithetic permutations the reference has; None for every coalition
@@ -93,9 +93,10 @@ def trained(name: str, results: Path) -> tuple[nn.Module, Evidence]:
         config: Any = OmegaConf.to_container(compose("run", choices), resolve=True, enum_to_str=True)
     data = load(config, torch.device("cpu"))
     example, _ = data.validation.draw(2, seed=0)
-    untrained = build(config, data.classes, example)
+    untrained = build(config, data, example)
+    task, recipe = instantiate(config["task"]), instantiate(config["training"]["dense"])
     path = results / "cache" / "dense" / f"{identity(dense_parts(config))}.safetensors"
-    dense = stages.dense(path, untrained, example, data.train, instantiate(config["training"]["dense"]), 0)
+    dense = stages.dense(path, untrained, example, lambda model: task.train(model, data.train, recipe, 0))
     return dense.model, Evidence(*data.validation.draw(256, 0))
 
 
