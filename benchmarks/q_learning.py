@@ -44,9 +44,9 @@ class QLearning:
     metric: str = "return"
     discount: float = 0.99
     exploration: float = 0.05
-    environments: int = 16
-    replay: int = 20_000
-    renewal: int = 100  # optimiser steps between two copies of the network that targets come from
+    environments: int = 4
+    replay: int = 100_000
+    follow: float = 0.01  # how far the network that targets come from goes towards the learner, each step
     play: bool = False
 
     def data(self, data: Data) -> Data:
@@ -73,8 +73,9 @@ class QLearning:
         return Evidence(chosen.states, torch.stack([chosen.actions.float(), self._targets(model, chosen)], dim=1))
 
     def _targets(self, model: nn.Module, seen: Transitions) -> Tensor:
-        """Bellman's right-hand side: the reward, and the discounted value of what follows unless it has fallen."""
-        return seen.rewards + self.discount * (1 - seen.fallen) * model(seen.following).amax(dim=1)
+        """Bellman's right-hand side, times 1 − discount, so that values lie between 0 and 1; a fall ends all."""
+        value = model(seen.following).amax(dim=1)
+        return (1 - self.discount) * seen.rewards + self.discount * (1 - seen.fallen) * value
 
     def train(
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
@@ -90,14 +91,14 @@ class QLearning:
         optimizer = recipe.optimizer(model.parameters())
         scheduler = LambdaLR(optimizer, rate(recipe, total, start))
         experience = _Experience(self, model, seed_of("experience", seed, start))
-        losses = []
+        target, losses = deepcopy(model), []
         for now in range(start, stop):
-            if (now - start) % self.renewal == 0:
-                target = deepcopy(model)
             experience.act(max(self.exploration, 1 - now / max(1, recipe.warmup * total)))
             seen = experience.sample(recipe.batch_size)
             losses.append(_learn(model, seen, self._targets(target, seen).detach(), optimizer))
             scheduler.step()
+            with torch.no_grad():  # Lillicrap et al. 2016, algorithm 1
+                torch._foreach_lerp_(list(target.parameters()), list(model.parameters()), self.follow)
         model.eval()
         require_finite(losses, start, recipe)
 
