@@ -53,7 +53,6 @@ def about() -> dict[str, Any]:
         "machine": provenance.machine(torch.device("cpu")),
         "versions": provenance.versions(),
         "commit": provenance.commit(),
-        "peak": cost.peak(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

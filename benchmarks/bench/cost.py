@@ -19,6 +19,7 @@ from methods.tracing import Traced, trace
 from methods.worth import negative_cross_entropy
 
 EXAMPLES, MERGED, LEAST_SECONDS = 256, 2, 0.2
+SIDE = 1024  # of the matrices whose product shows what the machine can do
 Cell = tuple[str, str, dict[str, Callable[[], float]], dict[str, Any]]
 
 
@@ -35,7 +36,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int]]]:
 
 
 def cells(name: str) -> Iterator[Cell]:
-    """For each group of a network: three ways to time an evaluation, in seconds, and what is known about the game."""
+    """For each group of a network: timers (of an evaluation, three ways, and of a matrix product) and what is known."""
     torch.manual_seed(0)
     model, shape = networks()[name]
     evidence = Evidence(torch.randn(EXAMPLES, *shape), torch.arange(EXAMPLES) % 10)
@@ -57,7 +58,11 @@ def _cell(
         "hook": on_a_hook(deepcopy(model), group, negative_cross_entropy, evidence),
         "prefix": on_a_cached_prefix(deepcopy(model), group, negative_cross_entropy, evidence),
     }
-    timers = {"game": lambda: seconds(lambda: game(walk)) / len(walk)}
+    square = torch.randn(SIDE, SIDE)
+    timers = {
+        "game": lambda: seconds(lambda: game(walk)) / len(walk),
+        "product": lambda: seconds(lambda: square @ square),
+    }
     for peer, value in peers.items():
         timers[peer] = lambda value=value: of_sampler(value, players)
     with FlopCounterMode(display=False) as counter:
@@ -83,9 +88,3 @@ def seconds(run: Callable[[], object]) -> float:
         run()
         runs += 1
     return (time.perf_counter() - start) / runs
-
-
-def peak() -> float:
-    """Floating-point operations a second in a product of two 1024×1024 matrices: the most that can be had."""
-    a = torch.randn(1024, 1024)
-    return 2 * 1024**3 / min(seconds(lambda: a @ a) for _ in range(5))

@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.bench.contests import GOAL, SAMPLES, TABLED
+from benchmarks.bench.cost import SIDE
 
 STOCK = "permutation"
+PRODUCT = 2 * SIDE**3  # floating-point operations
 
 
 def markdown(cost: Mapping[str, Any], races: Mapping[str, Any]) -> str:
@@ -16,7 +18,7 @@ def markdown(cost: Mapping[str, Any], races: Mapping[str, Any]) -> str:
     runs = pd.DataFrame(races["races"])
     parts = [
         "# Shapley values: cost and error\n",
-        f"## One evaluation\n\n{_about(cost)}\n{_costs(pd.DataFrame(cost['costs']), cost['peak'])}\n",
+        f"## One evaluation\n\n{_about(cost)}\n{_costs(pd.DataFrame(cost['costs']))}\n",
         f"## Error at equal evaluations\n\n{_about(races)}\n{_errors(runs)}\n",
         f"## To a rank correlation of {GOAL}\n\n{_goals(runs)}",
     ]
@@ -27,27 +29,31 @@ def _about(record: Mapping[str, Any]) -> str:
     machine, versions = record["machine"], record["versions"]
     return (
         f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores, torch {versions['torch']}, captum "
-        f"{versions['captum']}, commit {record['commit']}; matrix multiplication reaches {record['peak'] / 1e9:.0f} "
-        "GFLOP/s.\n"
+        f"{versions['captum']}, commit {record['commit']}.\n"
     )
 
 
-def _costs(costs: pd.DataFrame, peak: float) -> str:
-    rows = [_cost(cell, peak) for _, cell in costs.iterrows()]
+def _costs(costs: pd.DataFrame) -> str:
+    rows = [_cost(cell) for _, cell in costs.iterrows()]
     rows += [_all_groups(name, cells) for name, cells in costs.groupby("network", sort=False)]
     turns = len(costs["seconds"][0]["game"])
     note = (
         f"Milliseconds to evaluate one coalition on 256 examples, median of {turns} turns: the suite's game, (a) "
         "Captum's sampler on a hook that masks, and (b) the same on a prefix that is cached by hand. Ratios: median "
-        "over turns (least–most). Peak: floating-point operations of the game over those of a matrix product in the "
-        "same time. Prepared: seconds to make a game, once. All groups: means over their units.\n"
+        "over turns (least–most). Peak: floating-point operations of the game over those of a product of two large "
+        f"matrices in the same time, by turns with the rest (median {PRODUCT / _products(costs) / 1e9:.0f} GFLOP/s). Prepared: seconds to make a game, once. All groups: means over their units.\n"
     )
     return f"{note}\n{_table(rows)}\n"
 
 
-def _cost(cell: pd.Series, peak: float) -> dict[str, str]:
+def _products(costs: pd.DataFrame) -> float:
+    """Seconds of a matrix product."""
+    return median(seconds for cell in costs["seconds"] for seconds in cell["product"])
+
+
+def _cost(cell: pd.Series) -> dict[str, str]:
     seconds = cell["seconds"]
-    used = cell["flops"] / median(seconds["game"]) / peak
+    used = cell["flops"] / PRODUCT * median(seconds["product"]) / median(seconds["game"])
     return {
         "network": cell["network"],
         "group": cell["group"],
@@ -71,10 +77,10 @@ def _all_groups(name: str, cells: pd.DataFrame) -> dict[str, str]:
             / cells["players"].sum()
             for turn in range(len(cells["seconds"].iloc[0][way]))
         ]
-        for way in ("game", "hook", "prefix")
+        for way in ("game", "hook", "prefix", "product")
     }
     cell = pd.Series({"network": name, "group": "**all**", "players": cells["players"].sum(), "seconds": total})
-    row = _cost(pd.concat([cell, pd.Series({"flops": 0.0, "made": cells["made"].sum()})]), 1.0)
+    row = _cost(pd.concat([cell, pd.Series({"flops": 0.0, "made": cells["made"].sum()})]))
     return {**row, "peak": ""}
 
 
