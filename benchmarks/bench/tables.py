@@ -41,7 +41,8 @@ def _costs(costs: pd.DataFrame) -> str:
         f"Milliseconds to evaluate one coalition on 256 examples, median of {turns} turns: the suite's game, (a) "
         "Captum's sampler on a hook that masks, and (b) the same on a prefix that is cached by hand. Ratios: median "
         "over turns (least–most). Peak: floating-point operations of the game over those of a product of two large "
-        f"matrices in the same time, by turns with the rest (median {PRODUCT / _products(costs) / 1e9:.0f} GFLOP/s). Prepared: seconds to make a game, once. All groups: means over their units.\n"
+        f"matrices in the same time, by turns with the rest (median {PRODUCT / _products(costs) / 1e9:.0f} GFLOP/s). "
+        "Prepared: seconds to make a game, once. All groups: means over their units.\n"
     )
     return f"{note}\n{_table(rows)}\n"
 
