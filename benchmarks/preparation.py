@@ -16,7 +16,6 @@ from benchmarks.data import Data
 from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.game import Evidence
-from methods.granularity import Weight
 from methods.groups import Group
 from methods.pruning import Plan, plan
 
@@ -108,14 +107,10 @@ def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
 def _rehearse(criterion: Any, network: nn.Module, evidence: Evidence, chosen: Plan, config: Mapping[str, Any]) -> None:
     """Score a little, so that an option that cannot work shows before the training, not after it."""
     groups = chosen.groups
-    if "examples" in config["method"] and isinstance(chosen.granularity, Weight):
-        raise ValueError(
-            "this method scores units, not weights: choose granularity=unit, or method=magnitude, random or gradual"
-        )
     try:
         if "worth" in config["method"]["criterion"]:
             _start(criterion, network, groups, evidence, config["seed"])
-            groups = [_pair(groups[0])]
+            groups = [_pair(groups[0])] if isinstance(groups[0], Group) else groups
         criterion(network, groups, evidence, config["seed"])
     except (TypeError, RuntimeError) as error:
         options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}

@@ -19,3 +19,12 @@ def mean_abs(values: Tensor) -> Tensor:
 def mean_plus_std(values: Tensor, k: float = 2.0) -> Tensor:
     """Mean + k standard deviations over examples: (N, n) to (n,) (Ancona et al. 2020; TorchPruner's k is 2)."""
     return values.mean(dim=0) + k * values.std(dim=0, correction=0)
+
+
+def half_mean_square(values: Tensor) -> Tensor:
+    """Half the mean square over examples: (N, n) to (n,).
+
+    Of derivatives, that is the second-order Taylor term with the diagonal Fisher information for the Hessian (Theis et
+    al. 2018, eq. 6; Liu et al. 2021, eq. 10).
+    """
+    return values.square().mean(dim=0) / 2

@@ -10,7 +10,7 @@ from methods.chunks import Chunks
 from methods.criterion import Scores
 from methods.estimators.estimate import Estimate
 from methods.forward import InParts, Plain
-from methods.groups import Group
+from methods.groups import Group, require_units
 from methods.parts import Parts, cut
 from methods.tracing import Traced, trace, untraceable
 
@@ -46,6 +46,7 @@ class Game:
     ):
         self.traced = model if isinstance(model, Traced) else trace(model)
         self.groups = (groups,) if isinstance(groups, Group) else tuple(groups)
+        require_units(self.groups)
         self.players = sum(len(group.ids) for group in self.groups)
         self.worth, self.evidence = worth, evidence
         self.empty = next(self.traced.model.parameters()).new_zeros(self.players)

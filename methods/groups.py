@@ -1,6 +1,6 @@
 """Which units live and die together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -41,10 +41,26 @@ class Group:
 
     def written(self, model: nn.Module) -> Tensor:
         """The weights (n, d) that write each unit, over all the layers that write the group."""
-        layers = [(model.get_submodule(s.layer), s.index) for s in self.slices if s.side == "out"]
-        weights = [(weight_of(layer).detach(), index) for layer, index in layers if is_writer(layer)]
-        rows = [weight[index.to(weight.device)].flatten(1) for weight, index in weights]
-        return torch.cat(rows, dim=1)
+        return self.rows(weights(model))
+
+    def rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Of tensors in the shape of `weights(model)`, what belongs to the weights that write each unit: (n, d)."""
+        found = [(tensors[s.layer], s.index) for s in self.slices if s.side == "out" and s.layer in tensors]
+        return torch.cat([tensor[index.to(tensor.device)].flatten(1) for tensor, index in found], dim=1)
+
+
+def require_units(groups: Iterable[object]) -> None:
+    """Raise ValueError for players that are not units, but single weights."""
+    if not all(isinstance(group, Group) for group in groups):
+        raise ValueError(
+            "this method scores units, not weights: choose granularity=unit, or a method for weights: magnitude, "
+            "random, gradual, lamp, snip, grasp, synflow or wanda"
+        )
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weight of every convolution and linear layer that makes channels of its own, by the layer's name."""
+    return {name: weight_of(layer).detach() for name, layer in model.named_modules() if is_writer(layer)}
 
 
 def weight_of(layer: nn.Module) -> Tensor:

@@ -23,8 +23,12 @@ class Weights:
 
     def written(self, model: nn.Module) -> Tensor:
         """Each weight, as the one that "writes" itself: (n, 1)."""
-        weight = weight_of(model.get_submodule(self.name)).detach()
-        return weight.flatten()[self.ids.to(weight.device), None]
+        return self.rows({self.name: weight_of(model.get_submodule(self.name)).detach()})
+
+    def rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Of tensors in the shape of the layers' weights, what belongs to each weight: (n, 1)."""
+        tensor = tensors[self.name]
+        return tensor.flatten()[self.ids.to(tensor.device), None]
 
 
 class Mask(nn.Module):
@@ -80,5 +84,7 @@ def bake(model: nn.Module) -> nn.Module:
     copy = deepcopy(model)
     for layer in list(copy.modules()):
         if parametrize.is_parametrized(layer, "weight"):
+            kind = type(layer)  # a class that copies share, and that the next line would take the weight away from
+            layer.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
             parametrize.remove_parametrizations(layer, "weight")
     return copy

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from methods.criterion import Scores
 from methods.game import Evidence, Worth
-from methods.groups import Group, evaluation
+from methods.groups import Group, evaluation, require_units
 from methods.surgery import masked
 
 
@@ -25,6 +25,7 @@ def taylor(
 
     One forward and backward pass serves all groups. Raises ValueError for a worth that has no derivative (accuracy).
     """
+    require_units(groups)
     parts = zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True)
     with evaluation(model):
         values = [_derivatives(model, groups, Evidence(*part), worth) for part in parts]

@@ -1,0 +1,81 @@
+"""Attributions of the worth to what the readers of a unit see, by Captum's layer attributions."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from methods.criterion import Scores
+from methods.game import Evidence, Worth
+from methods.groups import Group, Slice, require_units
+from methods.tracing import trace
+
+RELU = {F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
+
+
+def attribution(
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    aggregate: Callable[[Tensor], Tensor],
+    method: type,
+    batch: int = 64,
+) -> Scores:
+    """What `method`, one of captum.attr's layer attributions, ascribes to each unit, against an input of zeros.
+
+    Sums over the unit's channels, their positions and its readers, for each example, then the aggregate.
+    LayerConductance: Dhamdhere et al. 2019; LayerIntegratedGradients: Sundararajan et al. 2017; LayerDeepLift:
+    Shrikumar et al. 2017.
+    Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one.
+    """
+    require_units(groups)
+    player = _Player(model, worth)
+    parts = list(zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True))
+    scores = {}
+    for group in groups:
+        by_reader = [torch.cat([_attributed(method, player, r, *part) for part in parts]) for r in group.readers]
+        scores[group.name] = aggregate(torch.stack(by_reader).sum(dim=0)).float().cpu()
+    return Scores(scores, evaluations=sum(len(group.readers) for group in groups))
+
+
+class _Player(nn.Module):
+    """Inputs and targets to worths, as one network, in which each use of a ReLU is a layer of its own."""
+
+    def __init__(self, model: nn.Module, worth: Worth):
+        super().__init__()
+        graph = trace(model).graph
+        if graph is None:
+            raise ValueError(
+                f"attributions need a network that torch.fx can trace, and {type(model).__name__} is none: choose "
+                "method=taylor"
+            )
+        self.network, self.worth = _one_layer_per_relu(graph), worth
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self.worth(self.network(inputs), targets)
+
+
+def _one_layer_per_relu(graph: fx.GraphModule) -> fx.GraphModule:
+    for i, node in enumerate(list(graph.graph.nodes)):
+        layer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, nn.ReLU) or node.target in RELU:
+            graph.add_submodule(f"relu_of_node_{i}", nn.ReLU())
+            with graph.graph.inserting_before(node):
+                own = graph.graph.call_module(f"relu_of_node_{i}", (node.args[0],))
+            node.replace_all_uses_with(own)
+            graph.graph.erase_node(node)
+    graph.recompile()
+    return graph
+
+
+def _attributed(method: type, player: _Player, reader: Slice, inputs: Tensor, targets: Tensor) -> Tensor:
+    """For each example (B, n)."""
+    layer = player.network.get_submodule(reader.layer)
+    found = method(player, layer).attribute(inputs, additional_forward_args=(targets,), attribute_to_layer_input=True)
+    found = found[0] if isinstance(found, tuple) else found
+    channels = found.movedim(-1, 1) if isinstance(layer, nn.Linear) else found
+    return channels.detach()[:, reader.index.to(found.device)].flatten(2).sum(dim=2)

@@ -1,0 +1,42 @@
+"""Budgets between layers by Shapley values of whole groups, within them by any criterion."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from methods.criterion import Scores
+from methods.estimators.estimate import Estimate
+from methods.estimators.permutation import permutation, quotient
+from methods.game import GIB, Evidence, Game, Worth
+from methods.groups import Group
+
+
+def group_shapley(
+    model: nn.Module,
+    groups: Sequence[Group],
+    evidence: Evidence,
+    seed: int = 0,
+    *,
+    worth: Worth,
+    criterion: Callable[..., Scores],
+    estimator: Callable[..., Estimate] = permutation,
+    memory: float = 2 * GIB,
+) -> Scores:
+    """Each group's Shapley value in the game of whole groups, shared out among its units by another criterion.
+
+    Shares are those of the sizes of the criterion's scores, so that one ranking of all units (`allocation=global_raw`)
+    takes more from the groups that are worth less a unit. The players are groups as wholes: a group that is left out
+    is replaced by nothing.
+    """
+    game = Game(model, groups, worth, evidence, memory)
+    partition = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group.ids) for group in groups]))
+    values = estimator(quotient(game, partition), len(groups), seed).scores()
+    within = criterion(model, groups, evidence, seed)
+    scores = {g.name: value * _shares(within.by_group[g.name]) for g, value in zip(groups, values, strict=True)}
+    return Scores(scores, evaluations=game.evaluations + within.evaluations)
+
+
+def _shares(scores: Tensor) -> Tensor:
+    total = scores.abs().sum()
+    return scores.abs() / total if total > 0 else torch.full_like(scores, 1 / len(scores))
