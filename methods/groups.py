@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
 import torch_pruning
 from torch import Tensor, nn
+
+from methods.attention import Attention
 
 WRITERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -131,9 +133,22 @@ def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) 
     if None in slices or sides != {"in", "out"}:
         return None
     known = sorted((s for s in slices if s), key=lambda s: (order[s.layer], s.side))
+    size, known = _whole_heads(size, known, names)
     writers = {name for module, name in names.items() if is_writer(module)}
     written_by = [s.layer for s in known if s.side == "out" and s.layer in writers]
     return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
+
+
+def _whole_heads(size: int, slices: list[Slice], names: dict[nn.Module, str]) -> tuple[int, list[Slice]]:
+    """Channels inside of an attention, which are a unit only as a whole head."""
+    inside = {
+        (f"{name}.{part}", side): module.width
+        for module, name in names.items()
+        if isinstance(module, Attention)
+        for part, side in (("q", "out"), ("k", "out"), ("v", "out"), ("out", "in"))
+    }
+    width = max((inside.get((s.layer, s.side), 1) for s in slices), default=1)
+    return size // width, [replace(s, index=s.index.reshape(size // width, -1)) for s in slices]
 
 
 def _slices(items: Iterable, size: int, names: dict[nn.Module, str]) -> Iterator[Slice | None]:
