@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from methods.criterion import Scores
 from methods.game import Evidence
-from methods.groups import Group, Slice, evaluation, require_units
+from methods.groups import LAST, Group, Slice, evaluation, require_units
 
 Statistic = Callable[[Tensor], Tensor]  # of maps (B, n, r, …), r channels a unit, to (B, n)
 
@@ -39,7 +39,7 @@ def activation(
 def _measure(reader: Slice, statistic: Statistic, seen: list[Tensor]) -> Callable:
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0]
-        channels = x.movedim(-1, 1) if isinstance(layer, nn.Linear) else x
+        channels = x.movedim(-1, 1) if isinstance(layer, LAST) else x
         seen.append(statistic(channels[:, reader.index.to(x.device)]).float())
 
     return hook

@@ -37,8 +37,8 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, None]:
         """query (B, T, dim), key and value (B, S, dim) to outputs (B, T, dim); weights are never returned.
 
-        Masks are nn.MultiheadAttention's, `key_padding_mask` (B, S) and `attn_mask` (T, S): True is not seen, numbers are
-        added to the logits. Raises ValueError for a causal module with a mask, which it does not need.
+        Masks are nn.MultiheadAttention's, `key_padding_mask` (B, S) and `attn_mask` (T, S): True is not seen, numbers
+        are added to the logits. Raises ValueError for a causal module with a mask, which it does not need.
         """
         q, k, v = (self._by_head(of(x)) for of, x in ((self.q, query), (self.k, key), (self.v, value)))
         mask = _added(attn_mask, key_padding_mask, q.dtype)

@@ -33,6 +33,8 @@ def attribution(
     Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one.
     """
     require_units(groups)
+    if any(reader.side == "hidden" for group in groups for reader in group.readers):
+        raise ValueError("attributions have no rule for what a recurrent layer reads of itself: choose method=taylor")
     player = _Player(model, worth)
     parts = list(zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True))
     scores = {}

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from methods.attention import Attention
 from methods.groups import NORMS, WRITERS, Group, evaluation, weight_of
+from methods.recurrent import RECURRENT, is_prunable
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Cost:
 
 
 def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: str) -> Cost:
-    """The cost in `of`: "units", "parameters" (all of them) or "macs" (of convolutions and linear layers, one example).
+    """The cost in `of`: "units", "parameters" (all of them) or "macs" (of matrix products, one example).
 
     `model` and `groups` are the dense network's. Raises ValueError for another name.
     """
@@ -47,14 +49,14 @@ def _parameters(model: nn.Module, groups: Sequence[Group]) -> Callable[[np.ndarr
     layers = _layers(model)
     shrinkage = _Shrinkage.of(layers, groups)
     matrices = np.array([_matrix(layer) for layer in layers.values()])
-    vectors = (
-        np.array([sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers.values()]) - matrices
-    )
-    fixed = sum(p.numel() for p in model.parameters()) - matrices.sum() - vectors.sum()
+    squares = np.array([_square(layer) for layer in layers.values()])
+    everything = np.array([sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers.values()])
+    vectors = everything - matrices - squares
+    fixed = sum(p.numel() for p in model.parameters()) - everything.sum()
 
     def parameters(counts: np.ndarray) -> float:
         outs, ins = shrinkage(counts)
-        return fixed + matrices @ (outs * ins) + vectors @ outs
+        return fixed + matrices @ (outs * ins) + squares @ outs**2 + vectors @ outs
 
     return parameters
 
@@ -62,8 +64,28 @@ def _parameters(model: nn.Module, groups: Sequence[Group]) -> Callable[[np.ndarr
 def _macs(model: nn.Module, groups: Sequence[Group], example: Tensor) -> Callable[[np.ndarray], float]:
     layers = _layers(model)
     shrinkage = _Shrinkage.of(layers, groups)
-    macs = np.array([_matrix(layer) for layer in layers.values()]) * _positions(model, layers, example)
-    return lambda counts: macs @ np.prod(shrinkage(counts), axis=0)
+    positions = _positions(model, layers, example)
+    matrices = np.array([_matrix(layer) for layer in layers.values()]) * positions
+    squares = np.array([_square(layer) for layer in layers.values()]) * positions
+    products = _products(model, layers, positions)
+
+    def macs(counts: np.ndarray) -> float:
+        outs, ins = shrinkage(counts)
+        return matrices @ (outs * ins) + squares @ outs**2 + products @ outs
+
+    return macs
+
+
+def _products(model: nn.Module, layers: dict[str, nn.Module], positions: np.ndarray) -> np.ndarray:
+    """What attention multiplies without weights (queries by keys, their softmax by values), at its layer of queries."""
+    at = dict(zip(layers, positions, strict=True))
+    inside = {f"{name}.q": f"{name}.k" for name, layer in model.named_modules() if isinstance(layer, Attention)}
+    return np.array(
+        [
+            2 * at[name] * at[inside[name]] * _channels(layer, 0) if name in inside else 0
+            for name, layer in layers.items()
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,8 @@ class _Shrinkage:
         row = {name: i for i, name in enumerate(layers)}
         for column, group in enumerate(groups):
             for s in group.slices:
+                if s.side == "hidden":
+                    continue  # a layer's own units, which are counted where they are written
                 side = 0 if s.side == "out" else 1
                 lost[side, row[s.layer], column] += s.index.shape[1] / _channels(layers[s.layer], side)
         return cls(lost, np.array([group.size for group in groups]))
@@ -89,15 +113,25 @@ class _Shrinkage:
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that groups can touch."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, WRITERS + NORMS)}
+    return {name: m for name, m in model.named_modules() if isinstance(m, WRITERS + NORMS) or is_prunable(m)}
 
 
 def _channels(layer: nn.Module, side: int) -> int:
+    if isinstance(layer, RECURRENT):
+        return (layer.hidden_size, layer.input_size)[side]
     return layer.num_features if isinstance(layer, NORMS) else weight_of(layer).shape[side]
 
 
 def _matrix(layer: nn.Module) -> int:
+    """The number of weights between input and output channels."""
+    if isinstance(layer, RECURRENT):
+        return layer.get_parameter("weight_ih_l0").numel()
     return weight_of(layer).numel() if isinstance(layer, WRITERS) else 0
+
+
+def _square(layer: nn.Module) -> int:
+    """The number of weights between output channels and themselves."""
+    return layer.get_parameter("weight_hh_l0").numel() if isinstance(layer, RECURRENT) else 0
 
 
 def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) -> np.ndarray:
@@ -105,14 +139,15 @@ def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) 
     applied = dict.fromkeys(layers, 0)
 
     def count(name: str) -> Callable:
-        def hook(layer: nn.Module, inputs: object, output: Tensor) -> None:
-            applied[name] += prod(output.shape) // (_channels(layer, 0) * len(example))
+        def hook(layer: nn.Module, inputs: object, output: Tensor | tuple[Tensor, object]) -> None:
+            outputs = output[0] if isinstance(output, tuple) else output
+            applied[name] += prod(outputs.shape) // (_channels(layer, 0) * len(example))
 
         return hook
 
     with ExitStack() as hooks, torch.no_grad(), evaluation(model):
         for name, layer in layers.items():
-            if isinstance(layer, WRITERS):
+            if not isinstance(layer, NORMS):
                 hooks.callback(layer.register_forward_hook(count(name)).remove)
         model(example)
     return np.array(list(applied.values()))

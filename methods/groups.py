@@ -10,7 +10,9 @@ import torch_pruning
 from torch import Tensor, nn
 
 from methods.attention import Attention
+from methods.recurrent import RECURRENT, STAND_IN, WEIGHTS, by_unit, is_prunable, with_stand_ins
 
+LAST = (nn.Linear, *RECURRENT)  # layers whose channels come last
 WRITERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -19,7 +21,8 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 class Slice:
     """The part of one layer that belongs to a group: row u of `index` (n, r) is unit u's share of the channels.
 
-    `side` is "in" where the layer reads the group; "out" where it writes or carries it (BatchNorm, depthwise).
+    `side` is "in" where the layer reads the group, "out" where it writes or carries it (BatchNorm, depthwise), "hidden"
+    where a recurrent layer reads what it has written.
     """
 
     layer: str
@@ -39,15 +42,16 @@ class Group:
     @property
     def readers(self) -> tuple[Slice, ...]:
         """The slices of the layers whose input the units are: where a mask is exact."""
-        return tuple(s for s in self.slices if s.side == "in")
+        return tuple(s for s in self.slices if s.side != "out")
 
     def written(self, model: nn.Module) -> Tensor:
         """The weights (n, d) that write each unit, over all the layers that write the group."""
-        return self.rows(weights(model))
+        return self.rows(weights(model)).detach()
 
     def rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Of tensors in the shape of `weights(model)`, what belongs to the weights that write each unit: (n, d)."""
-        found = [(tensors[s.layer], s.index) for s in self.slices if s.side == "out" and s.layer in tensors]
+        """Of tensors in the shapes of `weights(model)`, what belongs to the weights that write each unit: (n, d)."""
+        written = [(s.layer, s.index) for s in self.slices if s.side == "out"]
+        found = [(tensor, index) for layer, index in written for tensor in _of_layer(tensors, layer)]
         return torch.cat([tensor[index.to(tensor.device)].flatten(1) for tensor, index in found], dim=1)
 
 
@@ -61,8 +65,21 @@ def require_units(groups: Iterable[object]) -> None:
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weight of every convolution and linear layer that makes channels of its own, by the layer's name."""
-    return {name: weight_of(layer).detach() for name, layer in model.named_modules() if is_writer(layer)}
+    """The weights of every layer that makes channels of its own, by their names."""
+    return {
+        f"{name}.{kind}".lstrip("."): getattr(layer, kind)
+        for name, layer in model.named_modules()
+        if is_writer(layer) or is_prunable(layer)
+        for kind in (("weight",) if is_writer(layer) else WEIGHTS.values())
+    }
+
+
+def _of_layer(tensors: Mapping[str, Tensor], layer: str) -> list[Tensor]:
+    """Those of a layer's tensors, with a row for each channel that it writes."""
+    if f"{layer}.weight_hh_l0" in tensors:
+        hidden = tensors[f"{layer}.weight_hh_l0"].shape[1]
+        return [by_unit(tensors[f"{layer}.{name}"], hidden) for name in WEIGHTS.values()]
+    return [tensors[f"{layer}.weight"]] if f"{layer}.weight" in tensors else []
 
 
 def weight_of(layer: nn.Module) -> Tensor:
@@ -89,10 +106,12 @@ def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
     groups that pass through a layer where leaving out is not removing (LayerNorm's statistics, grouped convolutions).
     Raises ValueError when nothing is left to prune.
     """
+    recurrent = {name for name, module in model.named_modules() if is_prunable(module)}
+    model = with_stand_ins(model)
     coupled = _coupled(model, example)
-    names = {module: name for name, module in model.named_modules()}
+    names = {module: name.removesuffix(STAND_IN) for name, module in model.named_modules()}
     order = {name: position for position, name in enumerate(names.values())}
-    found = [group for items in coupled if (group := _group(items, names, order))]
+    found = [_with_own_readers(group, recurrent) for items in coupled if (group := _group(items, names, order))]
     if not found:
         raise ValueError(
             f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another"
@@ -137,6 +156,12 @@ def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) 
     writers = {name for module, name in names.items() if is_writer(module)}
     written_by = [s.layer for s in known if s.side == "out" and s.layer in writers]
     return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
+
+
+def _with_own_readers(group: Group, recurrent: set[str]) -> Group:
+    """Recurrent layers read the units that they write."""
+    own = (replace(s, side="hidden") for s in group.slices if s.layer in recurrent and s.side == "out")
+    return replace(group, slices=(*group.slices, *own))
 
 
 def _whole_heads(size: int, slices: list[Slice], names: dict[nn.Module, str]) -> tuple[int, list[Slice]]:

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from methods.groups import NORMS, WRITERS, Group, weight_of
+from methods.tracing import batchable
 
 AFFINE_LAYERS = (
     *(*WRITERS, *NORMS, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
@@ -77,13 +78,10 @@ def cut(graph: fx.GraphModule, groups: Sequence[Group]) -> Parts:
     affine.remove(coalition)
     known, sums = _used(constant, affine + general), _used(affine, [*general, end])
     inputs = [node for node in constant if node.op == "placeholder"]
-    needs_more = set(_used([*known, coalition], general))
-    return Parts(
-        _part(graph, inputs, constant, known),
-        _part(graph, [*known, coalition], affine, sums),
-        _part(graph, [*known, *sums, coalition], general, end.args[0]),
-        independent=not needs_more,
-    )
+    before, between = _part(graph, inputs, constant, known), _part(graph, [*known, coalition], affine, sums)
+    after = _part(graph, [*known, *sums, coalition], general, end.args[0])
+    independent = not _used([*known, coalition], general)
+    return Parts(before, between, after if independent else batchable(after), independent)
 
 
 def active(parts: Parts, players: int) -> Tensor:
@@ -102,9 +100,11 @@ def _with_readers(graph: fx.GraphModule, groups: Sequence[Group]) -> fx.GraphMod
     last = [node for node in copy.graph.nodes if node.op == "placeholder"][-1]
     with copy.graph.inserting_after(last):
         coalition = copy.graph.placeholder("coalition")
-    for node in copy.graph.nodes:
-        if node.op == "call_module" and node.target in players:
-            node.args = (*node.args, coalition)
+    calls = [node for node in copy.graph.nodes if node.op == "call_module" and node.target in players]
+    for node in calls:
+        node.args = (*node.args, coalition)
+    if hidden := sorted(set(players) - {str(node.target) for node in calls}):
+        raise ValueError(f"{hidden[0]} is inside of a layer that torch.fx does not look into")
     return copy
 
 
@@ -114,6 +114,8 @@ def _players(graph: fx.GraphModule, groups: Sequence[Group]) -> dict[str, Tensor
     players: dict[str, Tensor] = {}
     for group in groups:
         for reader in group.readers:
+            if not isinstance(graph.get_submodule(reader.layer), WRITERS):
+                raise ValueError("a recurrent layer reads its units step by step")
             channels = weight_of(graph.get_submodule(reader.layer)).shape[1]
             player = players.setdefault(reader.layer, torch.full((channels,), total))
             player[reader.index] = torch.arange(start, start + len(group.ids))[:, None]

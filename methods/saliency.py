@@ -3,6 +3,7 @@
 They serve both granularities. Gradients are those of the mean worth: its sign is not that of a loss.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,22 +11,23 @@ from torch import Tensor, nn
 
 from methods.criterion import Scores
 from methods.game import Evidence, Worth
-from methods.groups import WRITERS, weight_of
+from methods.groups import WRITERS
+from methods.recurrent import WEIGHTS, is_prunable
 from methods.sparsity import bake
 
-Saliency = dict[str, Tensor]  # in the shape of each layer's weight, by the layer's name
+Saliency = dict[str, Tensor]  # in the shape of each weight, by its name
 
 
 def snip(
     model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, worth: Worth, batch: int = 256
 ) -> Scores:
     """|g ⊙ w|, with the gradient g of the mean worth (Lee et al. 2019, eq. 4; without its normalisation)."""
-    model, layers = _plain(model)
-    gradients = [torch.zeros_like(weight) for weight in layers.values()]
+    model, weights = _plain(model)
+    gradients = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
-        _add(gradients, torch.autograd.grad(_mean_worth(model, part, worth), list(layers.values())), share)
+        _add(gradients, torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values())), share)
     return _scores(
-        groups, {n: (g * w).abs() for (n, w), g in zip(layers.items(), gradients, strict=True)}, evaluations=1
+        groups, {n: (g * w).abs() for (n, w), g in zip(weights.items(), gradients, strict=True)}, evaluations=1
     )
 
 
@@ -36,14 +38,13 @@ def grasp(
 
     Hg is that of the mean worth over each batch, averaged over batches; the sign of the worth cancels.
     """
-    model, layers = _plain(model)
-    weights = list(layers.values())
-    products = [torch.zeros_like(weight) for weight in weights]
+    model, weights = _plain(model)
+    products = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
-        gradients = torch.autograd.grad(_mean_worth(model, part, worth), weights, create_graph=True)
+        gradients = torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values()), create_graph=True)
         flow = torch.stack([(gradient * gradient.detach()).sum() for gradient in gradients]).sum()
-        _add(products, torch.autograd.grad(flow, weights), share)
-    saliency = {name: hg * w for (name, w), hg in zip(layers.items(), products, strict=True)}
+        _add(products, torch.autograd.grad(flow, list(weights.values())), share)
+    saliency = {name: hg * w for (name, w), hg in zip(weights.items(), products, strict=True)}
     return _scores(groups, saliency, evaluations=2)
 
 
@@ -53,7 +54,7 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     Data-free: of the evidence only the shape matters (tokens, which cannot be ones, are taken as they are). In double
     precision, since R grows with the product of the layers.
     """
-    model, layers = _plain(model, torch.double)
+    model, weights = _plain(model, torch.double)
     for name, layer in model.named_modules():
         if isinstance(layer, nn.ReLU6):
             model.set_submodule(name, nn.ReLU())  # clipping would stop the flow
@@ -63,51 +64,56 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     example = evidence.inputs[:1]
     ones = torch.ones_like(example, dtype=torch.double) if example.is_floating_point() else example
     flow = model(ones).sum()
-    gradients = torch.autograd.grad(flow, list(layers.values()))
-    saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(layers.items(), gradients, strict=True)}
+    gradients = torch.autograd.grad(flow, list(weights.values()))
+    saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(weights.items(), gradients, strict=True)}
     return _scores(groups, saliency, evaluations=1)
 
 
 def wanda(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, batch: int = 256) -> Scores:
-    """|w_ij| · ‖x_j‖: each weight times the norm of the input that it reads, over examples and positions (Sun et al.
-    2024, eq. 1)."""
-    model, layers = _plain(model)
-    squares = {name: torch.zeros((), device=weight.device) for name, weight in layers.items()}
+    """|w_ij| · ‖x_j‖: each weight times the norm of what it reads, over examples and positions (Sun et al. 2024)."""
+    model, weights = _plain(model)
+    squares: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
 
     def measure(name: str) -> Callable:
-        def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            squares[name] = squares[name] + _square_sums(layer, inputs[0].detach())
+        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output) -> None:
+            recurrent = is_prunable(layer)
+            for kind, x in zip(_kinds(layer), (inputs[0], output[0]) if recurrent else inputs[:1], strict=True):
+                squares[f"{name}.{kind}"] = squares[f"{name}.{kind}"] + _square_sums(layer, x)
 
         return hook
 
-    for name in layers:
-        model.get_submodule(name).register_forward_pre_hook(measure(name))
+    for name in {name.rpartition(".")[0] for name in weights}:
+        model.get_submodule(name).register_forward_hook(measure(name))
     with torch.no_grad():
         for part, _ in _parts(evidence, batch):
             model(part.inputs)
-    saliency = {
-        name: w.abs() * _by_weight(model.get_submodule(name), squares[name].sqrt()) for name, w in layers.items()
-    }
-    return _scores(groups, saliency, evaluations=1)
+    layers = {name: model.get_submodule(name.rpartition(".")[0]) for name in weights}
+    norms = {name: _by_weight(layers[name], w, squares[name].sqrt()) for name, w in weights.items()}
+    return _scores(groups, {name: w.abs() * norms[name] for name, w in weights.items()}, evaluations=1)
 
 
 def _square_sums(layer: nn.Module, x: Tensor) -> Tensor:
     """Of each input channel, over everything else: (channels,)."""
-    dim = x.dim() - 1 if isinstance(layer, nn.Linear) else 1
+    dim = 1 if isinstance(layer, WRITERS) and not isinstance(layer, nn.Linear) else x.dim() - 1
     return x.square().movedim(dim, -1).flatten(0, -2).sum(dim=0)
 
 
-def _by_weight(layer: nn.Module, channels: Tensor) -> Tensor:
+def _by_weight(layer: nn.Module, weight: Tensor, channels: Tensor) -> Tensor:
     """Values of the input channels, for each weight that reads one: they broadcast to the layer's weight."""
-    weight, parts = weight_of(layer), getattr(layer, "groups", 1)
+    parts = getattr(layer, "groups", 1)
     of_group = channels.reshape(parts, -1).repeat_interleave(len(weight) // parts, dim=0)
     return of_group.reshape(len(weight), -1, *[1] * (weight.dim() - 2))
 
 
 def _plain(model: nn.Module, dtype: torch.dtype = torch.float32) -> tuple[nn.Module, dict[str, Tensor]]:
-    """A copy in eval mode whose weights are its parameters, masked ones too, and these weights by layer."""
+    """A copy in eval mode whose weights are its parameters, masked ones too, and these weights by name."""
     copy = bake(model).to(dtype).eval().requires_grad_(True)
-    return copy, {name: weight_of(layer) for name, layer in copy.named_modules() if isinstance(layer, WRITERS)}
+    layers = [(name, layer) for name, layer in copy.named_modules() if isinstance(layer, WRITERS) or is_prunable(layer)]
+    return copy, {f"{name}.{kind}": getattr(layer, kind) for name, layer in layers for kind in _kinds(layer)}
+
+
+def _kinds(layer: nn.Module) -> tuple[str, ...]:
+    return ("weight",) if isinstance(layer, WRITERS) else tuple(WEIGHTS.values())
 
 
 def _parts(evidence: Evidence, batch: int) -> list[tuple[Evidence, float]]:

@@ -23,11 +23,11 @@ class Weights:
 
     def written(self, model: nn.Module) -> Tensor:
         """Each weight, as the one that "writes" itself: (n, 1)."""
-        return self.rows({self.name: weight_of(model.get_submodule(self.name)).detach()})
+        return self.rows({f"{self.name}.weight": weight_of(model.get_submodule(self.name)).detach()})
 
     def rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Of tensors in the shape of the layers' weights, what belongs to each weight: (n, 1)."""
-        tensor = tensors[self.name]
+        tensor = tensors[f"{self.name}.weight"]
         return tensor.flatten()[self.ids.to(tensor.device), None]
 
 

@@ -2,10 +2,11 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,8 @@ from torch_pruning import ops
 from torch_pruning.pruner.function import PrunerBox
 
 from methods import groups as grouping
-from methods.groups import Group, Slice, weight_of
+from methods import recurrent
+from methods.groups import LAST, WRITERS, Group, Slice, weight_of
 
 Kept = Mapping[str, Tensor]
 
@@ -30,18 +32,31 @@ def masked(model: nn.Module, groups: Sequence[Group], masks: Mapping[str, Tensor
     """
     with ExitStack() as hooks:
         for group in groups:
-            if group.name in masks:
-                for reader in group.readers:
-                    hook = _mask_input(reader.index, masks[group.name])
-                    layer = model.get_submodule(reader.layer)
-                    hooks.callback(layer.register_forward_pre_hook(hook).remove)
+            for reader in group.readers if group.name in masks else ():
+                hooks.enter_context(_masking(model.get_submodule(reader.layer), reader, masks[group.name]))
         yield model
+
+
+@contextmanager
+def _masking(layer: nn.Module, reader: Slice, mask: Tensor) -> Iterator[None]:
+    if reader.side == "hidden":
+        assert isinstance(layer, recurrent.RECURRENT)
+        whole = mask.new_ones(*mask.shape[:-1], layer.hidden_size)
+        whole[..., reader.index.flatten().to(mask.device)] = mask
+        layer.forward = recurrent.masking(layer, whole)  # type: ignore[method-assign]
+        undo: Callable[[], None] = partial(delattr, layer, "forward")
+    else:
+        undo = layer.register_forward_pre_hook(_mask_input(reader.index, mask)).remove
+    try:
+        yield
+    finally:
+        undo()
 
 
 def _mask_input(index: Tensor, mask: Tensor):
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x = inputs[0]
-        dim = x.dim() - 1 if isinstance(layer, nn.Linear) else 1
+        dim = x.dim() - 1 if isinstance(layer, LAST) else 1
         channels = x.new_ones((*mask.shape[:-1], x.shape[dim]))
         channels[..., index.to(x.device)] = mask.to(x).unsqueeze(-1)
         shape = [1] * x.dim()
@@ -85,12 +100,23 @@ def _gone(groups: Sequence[Group], stays: Mapping[str, Tensor]) -> dict[tuple[st
 def _remove_channels(model: nn.Module, layer: str, side: str, gone: Tensor) -> Tensor:
     """Drop channels of one layer, in place; returns where each old channel is now."""
     module = model.get_submodule(layer)
+    if isinstance(module, recurrent.RECURRENT):
+        return _remove_recurrent(module, side, gone)
     pruner = PrunerBox[ops.module2type(module)]
     channels = (pruner.get_out_channels if side == "out" else pruner.get_in_channels)(module)
     if len(gone):
         (pruner.prune_out_channels if side == "out" else pruner.prune_in_channels)(module, gone.tolist())
     alive = torch.ones(channels, dtype=torch.long)
     alive[gone] = 0
+    return alive.cumsum(0) - 1
+
+
+def _remove_recurrent(layer: nn.Module, side: str, gone: Tensor) -> Tensor:
+    assert isinstance(layer, recurrent.RECURRENT)
+    channels = layer.input_size if side == "in" else layer.get_parameter("weight_hh_l0").shape[1]
+    alive = torch.ones(channels, dtype=torch.long)
+    alive[gone] = 0
+    recurrent.remove(layer, side, alive.bool())
     return alive.cumsum(0) - 1
 
 
@@ -104,7 +130,8 @@ def zeroed(model: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Module:
     copy = deepcopy(model)
     for group in groups:
         for reader in group.readers:
-            weight = weight_of(copy.get_submodule(reader.layer))
+            layer = copy.get_submodule(reader.layer)
+            weight = weight_of(layer) if isinstance(layer, WRITERS) else getattr(layer, recurrent.WEIGHTS[reader.side])
             gone = reader.index[~_stays(group, kept[group.name])].flatten()
             with torch.no_grad():
                 weight[:, gone.to(weight.device)] = 0

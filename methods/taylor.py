@@ -35,7 +35,8 @@ def taylor(
 def _derivatives(model: nn.Module, groups: Sequence[Group], evidence: Evidence, worth: Worth) -> dict[str, Tensor]:
     """For each group (N, n): by how much each example's worth would fall as each unit fades."""
     inputs, targets = evidence
-    masks = {g.name: inputs.new_ones(len(targets), len(g.ids)).requires_grad_() for g in groups}
+    whole = next(model.parameters()).new_ones
+    masks = {g.name: whole(len(targets), len(g.ids)).requires_grad_() for g in groups}
     with torch.enable_grad(), masked(model, groups, masks):
         worths = worth(model(inputs), targets)
     if not worths.requires_grad:

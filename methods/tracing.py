@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import NamedTuple
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional as F
 
@@ -72,6 +72,28 @@ def _pool_by_means(graph: fx.GraphModule) -> None:
                 mean = graph.graph.call_function(torch.mean, (node.args[0], (-2, -1), True))
             node.replace_all_uses_with(mean)
             graph.graph.erase_node(node)
+
+
+def batchable(graph: fx.GraphModule) -> fx.GraphModule:
+    """The graph, changed in place, with attention as products: fused kernels cannot take coalitions side by side."""
+    for node in graph.graph.nodes:
+        if node.target is F.scaled_dot_product_attention:
+            node.target = _attention
+    graph.recompile()
+    return graph
+
+
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False
+) -> Tensor:
+    """F.scaled_dot_product_attention in eval mode, for a mask of numbers."""
+    logits = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+    if attn_mask is not None:
+        logits = logits + attn_mask
+    if is_causal:
+        later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
+        logits = logits.masked_fill(later, -torch.inf)
+    return logits.softmax(dim=-1) @ v
 
 
 def _is_global_pooling(graph: fx.GraphModule, node: fx.Node) -> bool:

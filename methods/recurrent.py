@@ -1,0 +1,107 @@
+"""LSTM and GRU layers, whose hidden units are read by the layer itself as well as by those behind it."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+RECURRENT = (nn.LSTM, nn.GRU)
+WEIGHTS = {"in": "weight_ih_l0", "hidden": "weight_hh_l0"}  # what reads a unit, by the side it is read from
+
+
+def is_prunable(layer: object) -> bool:
+    """Whether single hidden units can leave: one layer, one direction, no projection, with biases."""
+    return isinstance(layer, RECURRENT) and not (
+        layer.num_layers > 1 or layer.bidirectional or layer.proj_size or not layer.bias
+    )
+
+
+STAND_IN = ".stand_in"  # what the name of a stand-in's layer ends with
+
+
+class _StandIn(nn.Module):
+    """A linear layer with the inputs and outputs of a recurrent one, for tracing what is coupled with what."""
+
+    def __init__(self, layer: nn.LSTM | nn.GRU):
+        super().__init__()
+        outputs = (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
+        self.stand_in = nn.Linear(layer.input_size, outputs)
+        closed = not is_prunable(layer)  # LayerNorms keep away whoever writes or reads it
+        self.before = nn.LayerNorm(layer.input_size) if closed else nn.Identity()
+        self.after = nn.LayerNorm(outputs) if closed else nn.Identity()
+        self.time, self.pair = int(layer.batch_first), isinstance(layer, nn.LSTM)
+
+    def forward(self, x: Tensor, state: object = None) -> tuple[Tensor, object]:
+        outputs = self.after(self.stand_in(self.before(x)))
+        last = outputs.select(self.time, -1).unsqueeze(0)
+        return outputs, ((last, last) if self.pair else last)
+
+
+def with_stand_ins(model: nn.Module) -> nn.Module:
+    """`model`, or where it has recurrent layers a copy with a linear layer in the place of each."""
+    names = [name for name, layer in model.named_modules() if isinstance(layer, RECURRENT)]
+    copy = deepcopy(model) if names else model
+    for name in names:
+        copy.set_submodule(name, _StandIn(model.get_submodule(name)))  # type: ignore[arg-type]
+    return copy.to(next(model.parameters()).device)
+
+
+def masking(layer: nn.LSTM | nn.GRU, mask: Tensor) -> Callable:
+    """The forward pass of `layer`, in which it reads its own units multiplied by a mask (hidden,) or (B, hidden).
+
+    A loop over time, for torch's kernels do not let one in; it has a derivative by the mask.
+    """
+    step = _lstm_step if isinstance(layer, nn.LSTM) else _gru_step
+    written, recurrence = ([layer.get_parameter(f"{of}_{by}_l0") for of in ("weight", "bias")] for by in ("ih", "hh"))
+
+    def forward(x: Tensor, state=None) -> tuple[Tensor, object]:
+        steps = F.linear(x, *written).unbind(int(layer.batch_first))
+        hidden = cell = steps[0].new_zeros(len(steps[0]), layer.hidden_size)
+        if state is not None:
+            hidden, cell = (s[0] for s in state) if isinstance(layer, nn.LSTM) else (state[0], cell)
+        outputs = []
+        for gates in steps:
+            read = F.linear(hidden * mask, *recurrence)
+            hidden, cell = step(gates, read, hidden, cell)
+            outputs.append(hidden)
+        last = (hidden[None], cell[None]) if isinstance(layer, nn.LSTM) else hidden[None]
+        return torch.stack(outputs, dim=int(layer.batch_first)), last
+
+    return forward
+
+
+def _lstm_step(gates: Tensor, read: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Hochreiter & Schmidhuber 1997, with the gates in torch's order."""
+    admit, forget, new, show = (gates + read).chunk(4, dim=1)
+    cell = forget.sigmoid() * cell + admit.sigmoid() * new.tanh()
+    return show.sigmoid() * cell.tanh(), cell
+
+
+def _gru_step(gates: Tensor, read: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Cho et al. 2014, with the gates in torch's order."""
+    (reset, update, new), (reset_read, update_read, new_read) = gates.chunk(3, dim=1), read.chunk(3, dim=1)
+    keep = (update + update_read).sigmoid()
+    new = (new + (reset + reset_read).sigmoid() * new_read).tanh()
+    return (1 - keep) * new + keep * hidden, cell
+
+
+@torch.no_grad()
+def remove(layer: nn.LSTM | nn.GRU, side: str, alive: Tensor) -> None:
+    """Keep, in place, the units in `alive` (channels,) of what the layer writes ("out") or reads ("in", "hidden")."""
+    if side == "out":
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            rows = getattr(layer, name).unflatten(0, (-1, layer.hidden_size))
+            setattr(layer, name, nn.Parameter(rows[:, alive].flatten(0, 1)))
+        layer.hidden_size = int(alive.sum())
+    else:
+        columns = getattr(layer, WEIGHTS[side])[:, alive]
+        setattr(layer, WEIGHTS[side], nn.Parameter(columns.contiguous()))
+        if side == "in":
+            layer.input_size = int(alive.sum())
+
+
+def by_unit(tensor: Tensor, hidden: int) -> Tensor:
+    """A weight (gates · hidden, d) as (hidden, gates · d): what writes each unit."""
+    return tensor.unflatten(0, (-1, hidden)).transpose(0, 1).flatten(1)
