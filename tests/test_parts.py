@@ -35,7 +35,8 @@ def coalitions_of(players: int, seed: int = 0) -> Tensor:
 def played_plainly(game: Game, coalitions: Tensor) -> Tensor:
     """The same worths, by a masked forward pass for each coalition."""
     (outputs,) = Plain(game.traced.model, game.groups, game.evidence.inputs)(coalitions, len(coalitions))
-    return game.worth(outputs.flatten(0, 1), game.evidence.targets.repeat(len(outputs))).reshape(len(outputs), -1)
+    targets = torch.cat([game.evidence.targets] * len(outputs))
+    return game.worth(outputs.flatten(0, 1), targets).reshape(len(outputs), -1)
 
 
 def error(game: Game, coalitions: Tensor) -> float:

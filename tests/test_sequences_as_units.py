@@ -97,9 +97,8 @@ def test_the_game_is_that_of_plain_forward_passes(name):
     model, x, found = sequence_network(name)
     for group in found:
         game = Game(model, group, worth.margin, Evidence(x, targets_of(model, x)))
-        assert (game.parts is None) == (
-            name in ("encoder", "lstm", "gru")
-        )  # whose readers sit inside of torch's layers
+        inside = name in ("encoder", "lstm", "gru")  # of torch's own layers, where torch.fx does not look
+        assert (game.parts is None) == inside
         assert error(game, coalitions_of(game.players)) < 1e-4
 
 
