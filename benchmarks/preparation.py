@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from benchmarks.data import Data
 from benchmarks.tasks import Task
 from methods.allocation import Budget
+from methods.attention import separate
 from methods.game import Evidence
 from methods.groups import Group
 from methods.pruning import Plan, plan
@@ -82,7 +83,7 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
     facts = _facts(config["model"].get("takes", ["num_classes"]), data, config["dataset"]["name"])
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
-        network = instantiate(config["model"]["network"])(**facts).to(example.device).eval()
+        network = separate(instantiate(config["model"]["network"])(**facts)).to(example.device).eval()
         try:
             with torch.no_grad():
                 network(example)  # lazy layers take their shapes from it
