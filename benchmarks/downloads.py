@@ -13,7 +13,7 @@ TINY_SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/d
 
 
 def sst2(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The Stanford sentiment treebank in two classes, as GLUE has it: its development part, labelled, is for testing."""
+    """The Stanford sentiment treebank in two classes, as GLUE has it; its development part is for testing."""
     if not (root / "SST-2").exists():
         _fetch("SST-2", root, lambda: download_and_extract_archive(SST2, str(root)))
     train, test = (pd.read_csv(root / "SST-2" / f"{part}.tsv", sep="\t") for part in ("train", "dev"))

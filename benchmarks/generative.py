@@ -21,7 +21,7 @@ def autoencoder(shape: Sequence[int], hidden: int = 128, code: int = 16) -> nn.M
 
 
 class VAE(nn.Module):
-    """In training (reconstruction, mean, log-variance) from a sampled code; in eval mode the reconstruction from its mean."""
+    """Reconstruction, mean and log-variance of a sampled code in training; else a reconstruction without noise."""
 
     def __init__(self, shape: Sequence[int], hidden: int, code: int):
         super().__init__()
@@ -32,12 +32,10 @@ class VAE(nn.Module):
 
     def forward(self, x: Tensor):
         features = self.encoder(x)
-        mean = self.mean(features)
-        if not self.training:
-            return self.decoder(mean)
-        log_variance = self.log_variance(features)
-        code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-        return self.decoder(code), mean, log_variance
+        mean, log_variance = self.mean(features), self.log_variance(features)
+        noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
+        reconstruction = self.decoder(mean + noise * (0.5 * log_variance).exp())
+        return (reconstruction, mean, log_variance) if self.training else reconstruction
 
 
 def vae(shape: Sequence[int], hidden: int = 128, code: int = 8) -> nn.Module:

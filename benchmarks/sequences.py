@@ -37,10 +37,8 @@ class Block(nn.Module):
     def __init__(self, dim: int, heads: int, causal: bool):
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(dim), Attention(dim, heads, causal)
-        self.norm2, self.mlp = (
-            nn.LayerNorm(dim),
-            nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)),
-        )
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
         y = self.norm1(x)

@@ -110,7 +110,7 @@ class RunningText:
     length: int
 
     def __len__(self) -> int:
-        return (len(self.tokens) - 1) // self.length
+        return max(0, len(self.tokens) - 1) // self.length
 
     @property
     def labels(self) -> Tensor:

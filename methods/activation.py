@@ -30,15 +30,15 @@ def activation(
         for group in groups:
             for reader in group.readers:
                 hook = _measure(reader, statistic, seen[group.name])
-                hooks.callback(model.get_submodule(reader.layer).register_forward_pre_hook(hook).remove)
+                hooks.callback(model.get_submodule(reader.layer).register_forward_hook(hook).remove)
         for inputs in evidence.inputs.split(batch):
             model(inputs)
     return Scores({name: torch.cat(values).mean(dim=0).cpu() for name, values in seen.items()}, evaluations=1)
 
 
 def _measure(reader: Slice, statistic: Statistic, seen: list[Tensor]) -> Callable:
-    def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        x = inputs[0]
+    def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output) -> None:
+        x = output[0] if reader.side == "hidden" else inputs[0]
         channels = x.movedim(-1, 1) if isinstance(layer, LAST) else x
         seen.append(statistic(channels[:, reader.index.to(x.device)]).float())
 

@@ -11,7 +11,17 @@ from torch.nn import functional as F
 from benchmarks.data import InMemory
 from benchmarks.tasks import Supervised, classification, cross_entropy, evidence_bound, reconstruction
 from methods import worth
+from tests.test_pipeline import record_of
+from tests.test_text import sentences
 
+TASKS = {
+    "reconstruction": ("autoencoder",),
+    "variational": ("vae",),
+    "q_learning": ("dqn",),
+    "q_learning_episodes": ("dqn",),
+    "text_classification": ("lstm", "gru", "text_transformer"),
+    "language_model": ("gpt",),
+}
 SUPERVISED = Supervised("accuracy", cross_entropy, classification)
 
 
@@ -85,3 +95,36 @@ def test_the_evidence_bound_is_that_of_torch_distributions():
     assert evidence_bound((reconstructed, mean, log_variance), x, beta=2) == pytest.approx(
         -float(bound) / x.numel(), rel=1e-5
     )
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    """A folder with sentences and a running text."""
+    folder = tmp_path_factory.mktemp("texts")
+    sentences(80, 0).to_parquet(folder / "train.parquet")
+    sentences(40, 1).to_parquet(folder / "test.parquet")
+    (folder / "input.txt").write_text("".join(sentences(200, 2)["text"]))
+    return folder
+
+
+@pytest.mark.parametrize("method", ["shapley", "taylor", "magnitude", "snip", "apoz"])
+@pytest.mark.parametrize(("task", "model"), [(task, model) for task, models in TASKS.items() for model in models])
+@pytest.mark.filterwarnings("ignore:every coalition of")
+def test_every_task_is_pruned_by_any_method(task, model, method, texts, tmp_path):
+    if task == "q_learning_episodes" and method in ("taylor", "snip"):
+        with pytest.raises(ValueError, match="needs a worth with a derivative"):
+            record_of(tmp_path, f"task={task}", f"method={method}")
+        return
+    text = [f"dataset.root={texts}", "dataset.length=8"] if model in (*TASKS["text_classification"], "gpt") else []
+    record = record_of(tmp_path, f"task={task}", f"model={model}", f"method={method}", "budget.of=macs", *text)
+    metric = record["metric"]
+    assert record["choices"]["task"] == task and record["config"]["task"]["metric"] == metric
+    assert record["pruned"]["macs"] == pytest.approx(record["budget"]["achieved"] * record["dense"]["macs"])
+    assert record["pruned"]["macs"] <= 0.5 * record["dense"]["macs"] < record["pruned"]["macs"] * 1.6
+    assert record["dense"][metric] <= 1 and record["rounds"][-1]["after"] <= 1
+    assert record["coverage"] > 0.5
+
+
+def test_a_model_that_does_not_fit_the_data_is_told_before_training(tmp_path):
+    with pytest.raises(ValueError, match="dataset=digits has no vocabulary, which this model is built for"):
+        record_of(tmp_path, "model=lstm", "method=magnitude")

@@ -98,9 +98,8 @@ def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch):
     for name in ("download_and_extract_archive", "download_url"):
         monkeypatch.setattr(downloads, name, fails)
     for name in ("sst2", "ag_news", "imdb", "tiny_shakespeare"):
-        assert "no download (no route): connect to the network, or name the folder" in error_of(
-            name, root=str(tmp_path)
-        )
+        said = error_of(name, root=str(tmp_path))
+        assert "no download (no route): connect to the network, or name the folder" in said
     sentences(8, 0).rename(columns={"text": "words"}).to_parquet(tmp_path / "train.parquet")
     assert "has no 'text' and 'label' but ['words', 'label']" in error_of("sst2", root=str(tmp_path))
     (tmp_path / "input.txt").write_text("too short")
