@@ -5,17 +5,23 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.checkpoints import digest
+
 PLACES = ("root", "workers")  # where the data lie and who reads them: not what they are
 
 
 def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a dense network depends on."""
     dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
+    if config["checkpoint"]:
+        made = {"checkpoint": digest(config["checkpoint"])}
+    else:
+        made = {"training": config["training"]["dense"]}
     return {
         "task": config["task"],
         "dataset": dataset,
         "model": config["model"],
-        "training": config["training"]["dense"],
+        **made,
         "seed": config["seed"],
     }
 

@@ -20,6 +20,12 @@ def require_complete(config: DictConfig) -> None:
         sys.exit(f"error: {', '.join(missing)} must be set: {' '.join(f'{key}=…' for key in missing)}")
 
 
+def require_file(path: str | None, key: str) -> None:
+    """Exit if a file is named that is not there."""
+    if path and not Path(path).is_file():
+        sys.exit(f"error: {key}={path} is no file: give the path of one, or {key}=null")
+
+
 def fractions(keep: object) -> list[float]:
     """The fractions to keep, of which there can be one or a list; exit if they are not numbers."""
     given = keep if isinstance(keep, list) else [keep]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import DenseNet, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn
 
 
 def mlp(num_classes: int, hidden: Sequence[int] = (128, 64)) -> nn.Module:
@@ -64,3 +65,20 @@ def resnet20(num_classes: int, width: int = 16) -> nn.Module:
         for inputs, outputs, stride in ((width, width, 1), (width, 2 * width, 2), (2 * width, 4 * width, 2))
     ]
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, num_classes))
+
+
+def vgg(num_classes: int, depth: int = 11) -> nn.Module:
+    """VGG with BatchNorm for 32×32 images (Simonyan & Zisserman 2015; Li et al. 2017): torchvision's features, whose
+    last map is a pixel, and a linear layer. Raises ValueError for a depth that it has not."""
+    builders = {11: vgg11_bn, 13: vgg13_bn, 16: vgg16_bn, 19: vgg19_bn}
+    if depth not in builders:
+        raise ValueError(f"depth={depth} is no VGG: choose 11, 13, 16 or 19")
+    return nn.Sequential(builders[depth]().features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, num_classes))
+
+
+def densenet40(num_classes: int, growth: int = 12) -> nn.Module:
+    """DenseNet-BC of 40 layers for 32×32 images (Huang et al. 2017, section 3): torchvision's, with a small stem."""
+    network = DenseNet(growth, (6, 6, 6), num_init_features=2 * growth, num_classes=num_classes)
+    network.features.conv0 = nn.Conv2d(3, 2 * growth, 3, padding=1, bias=False)
+    network.features.pool0 = nn.Identity()
+    return network

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     What can be wrong with a configuration raises ValueError before anything is trained.
     """
     setup = prepare(config)
-    dense = stages.dense(_cache(config, "dense", dense_parts), setup.network, setup.example, _training(config, setup))
+    dense = _dense(config, setup)
     watch = Stopwatch()
     pruned = _prune(config, setup, dense.model, watch)
     with watch("measuring_seconds"):
@@ -41,10 +42,14 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     return {**_about(config, choices, setup, pruned), **measured, "cost": cost, **_where(setup)}
 
 
-def _training(config: Mapping[str, Any], setup: Setup) -> Callable[[nn.Module], None]:
-    """The training of the dense network."""
+def _dense(config: Mapping[str, Any], setup: Setup) -> stages.Dense:
+    """The dense network: the checkpoint that was given, or one that is trained, or recalled."""
+    if config["checkpoint"]:
+        return stages.Dense(setup.network, seconds=0.0)
     recipe = instantiate(config["training"]["dense"])
-    return lambda model: setup.task.train(model, setup.data.train, recipe, config["seed"])
+    path = _cache(config, "dense", dense_parts)
+    train = partial(setup.task.train, part=setup.data.train, recipe=recipe, seed=config["seed"])
+    return stages.dense(path, setup.network, setup.example, train)
 
 
 def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, pruned: Pruned) -> dict[str, Any]:

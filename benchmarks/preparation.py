@@ -12,6 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from benchmarks import checkpoints
 from benchmarks.data import Data
 from benchmarks.tasks import Task
 from methods.allocation import Budget
@@ -83,7 +84,7 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
     facts = _facts(config["model"].get("takes", ["num_classes"]), data, config["dataset"]["name"])
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
-        network = separate(instantiate(config["model"]["network"])(**facts)).to(example.device).eval()
+        network = _network(config["model"]["network"], facts).to(example.device).eval()
         try:
             with torch.no_grad():
                 network(example)  # lazy layers take their shapes from it
@@ -92,7 +93,22 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
                 f"{config['model']['network']['_target_']} cannot take inputs of {tuple(example.shape[1:])} "
                 f"({str(error).splitlines()[0]}): choose another model or resize them with dataset.size"
             ) from error
-    return network
+    if config["checkpoint"]:
+        checkpoints.load(network, config["checkpoint"])
+    return separate(network)
+
+
+def _network(config: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:
+    """The network for these facts; pretrained weights bring their own number of classes, and get a new last layer."""
+    if not config.get("weights"):
+        return instantiate(config)(**facts)
+    try:
+        return checkpoints.with_classes(instantiate(config)(), facts["num_classes"])
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"no weights {config['weights']} for {config['_target_']} ({error}): connect to the network, choose "
+            "DEFAULT, or give your own file as checkpoint=FILE"
+        ) from error
 
 
 def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ AXES = (
 def run(config: DictConfig) -> None:
     """Make the records that the configuration asks for: one for each fraction in `keep`."""
     mistakes.require_complete(config)
+    mistakes.require_file(config.checkpoint, "checkpoint")
     keeps = mistakes.fractions(_plain(config)["keep"])
     done = [_one(_plain(config, keep=keep), _place(place, len(keeps))) for place, keep in enumerate(keeps)]
     if not all(done) and HydraConfig.get().mode == RunMode.RUN:

@@ -68,6 +68,7 @@ class Run:
     schedule: Any = MISSING
     allocation: Any = MISSING
     training: Training = MISSING
+    checkpoint: str | None = None
     keep: Any = 0.5  # a fraction, or a list of them: a run each
     budget: Budget = field(default_factory=Budget)
     seed: int = 0

@@ -1,5 +1,6 @@
 """Which units live and die together."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -103,15 +104,18 @@ def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
     """List the groups of `model`, in the order of its layers, from Torch-Pruning's dependency graph.
 
     `example` is one input batch (B, …). Not listed, so never removed: the network's outputs (nobody reads them) and
-    groups that pass through a layer where leaving out is not removing (LayerNorm's statistics, grouped convolutions).
-    Raises ValueError when nothing is left to prune.
+    groups that pass through a layer where leaving out is not removing (LayerNorm's statistics, grouped convolutions),
+    of which a warning tells. Raises ValueError when nothing is left to prune, or for a network that cannot be followed.
     """
     recurrent = {name for name, module in model.named_modules() if is_prunable(module)}
     model = with_stand_ins(model)
     coupled = _coupled(model, example)
     names = {module: name.removesuffix(STAND_IN) for name, module in model.named_modules()}
     order = {name: position for position, name in enumerate(names.values())}
-    found = [_with_own_readers(group, recurrent) for items in coupled if (group := _group(items, names, order))]
+    listed = [(list(items), _group(items, names, order)) for items in coupled]
+    found = [_with_own_readers(group, recurrent) for _, group in listed if group]
+    if reasons := {reason for items, group in listed if not group and (reason := _obstacle(items, names))}:
+        warnings.warn(f"left whole in {type(model).__name__}: {', '.join(sorted(reasons))}", stacklevel=2)
     if not found:
         raise ValueError(
             f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another"
@@ -138,6 +142,8 @@ def _coupled(model: nn.Module, example: Tensor) -> list:
             model.requires_grad_(True)
             graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
             return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(WRITERS)))
+    except (ArithmeticError, LookupError) as error:  # on its way through reshapes that it does not know
+        raise ValueError(f"Torch-Pruning cannot follow the channels of {type(model).__name__} ({error})") from error
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)
@@ -149,13 +155,21 @@ def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) 
     size = len(items[0].idxs)
     slices = list(_slices(items, size, names))
     sides = {s.side for s in slices if s}
-    if None in slices or sides != {"in", "out"}:
+    if not size or None in slices or sides != {"in", "out"}:
         return None
     known = sorted((s for s in slices if s), key=lambda s: (order[s.layer], s.side))
     size, known = _whole_heads(size, known, names)
     writers = {name for module, name in names.items() if is_writer(module)}
     written_by = [s.layer for s in known if s.side == "out" and s.layer in writers]
     return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
+
+
+def _obstacle(items: list, names: dict[nn.Module, str]) -> str:
+    """Where a group meets a layer at which its units cannot be left out; empty for a group that nobody reads."""
+    layers = [item.dep.target.module for item in items]
+    closed = [m for m in layers if isinstance(m, nn.Module) and m in names and not _can_leave_out(m)]
+    first = next((m for m in layers if m in names), None)
+    return f"{names[first]} (it meets {type(closed[0]).__name__} {names[closed[0]]})" if closed and first else ""
 
 
 def _with_own_readers(group: Group, recurrent: set[str]) -> Group:

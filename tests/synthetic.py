@@ -87,6 +87,7 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: i
         criterion["estimator"] = {"_target_": choices["estimator"], "samples": samples}
     return {
         "task": {"metric": "accuracy"},
+        "checkpoint": None,
         "dataset": {"name": "digits", "root": "anywhere"},
         "model": {"_target_": choices["model"]},
         "training": {"dense": {"recipe": choices["training"]}, "recovery": {"recipe": choices["training"]}},
