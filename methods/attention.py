@@ -3,8 +3,10 @@
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
+
+fx.wrap("_added")  # its branches are taken on values, so that a graph calls it as a whole
 
 
 class Attention(nn.Module):
@@ -17,11 +19,19 @@ class Attention(nn.Module):
     in_proj_bias = None  # what nn.TransformerEncoderLayer looks at, to see that it cannot bypass this module
     _qkv_same_embed_dim = False
 
-    def __init__(self, dim: int, heads: int, causal: bool = False, dropout: float = 0.0, batch_first: bool = True):
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        causal: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = True,
+        bias: bool = True,
+    ):
         super().__init__()
         if dim % heads:
             raise ValueError(f"dim={dim} cannot be shared out among heads={heads}: choose a multiple of the heads")
-        self.q, self.k, self.v, self.out = (nn.Linear(dim, dim) for _ in range(4))
+        self.q, self.k, self.v, self.out = (nn.Linear(dim, dim, bias) for _ in range(4))
         self.width, self.causal, self.dropout, self.batch_first = dim // heads, causal, dropout, batch_first
 
     def forward(
@@ -38,7 +48,8 @@ class Attention(nn.Module):
         """query (B, T, dim), key and value (B, S, dim) to outputs (B, T, dim); weights are never returned.
 
         Masks are nn.MultiheadAttention's, `key_padding_mask` (B, S) and `attn_mask` (T, S): True is not seen, numbers
-        are added to the logits. Raises ValueError for a causal module with a mask, which it does not need.
+        are added to the logits. Raises ValueError for a causal module with a mask, which it does not need, and for a
+        mask of its own for each head, which would be wrong once heads are gone.
         """
         q, k, v = (self._by_head(of(x)) for of, x in ((self.q, query), (self.k, key), (self.v, value)))
         mask = _added(attn_mask, key_padding_mask, q.dtype)
@@ -58,6 +69,8 @@ class Attention(nn.Module):
 
 def _added(attn_mask: Tensor | None, key_padding_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     """What is added to the logits (B, heads, T, S), or None."""
+    if attn_mask is not None and attn_mask.dim() != 2:
+        raise ValueError(f"attn_mask has {attn_mask.dim()} dimensions: give one (T, S) for all examples and heads")
     padding = None if key_padding_mask is None else key_padding_mask[:, None, None, :]
     masks = [_numbers(mask, dtype) for mask in (attn_mask, padding) if mask is not None]
     return sum(masks[1:], masks[0]) if masks else None
@@ -70,10 +83,12 @@ def _numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
 def separate(model: nn.Module) -> nn.Module:
     """A copy of `model` with each nn.MultiheadAttention as an equal Attention, where there is one.
 
-    Left as they are: those with extra keys, with keys or values of another size, or without biases.
+    Left as they are: those with extra keys, and those with keys or values of another size.
     """
     copy = deepcopy(model)
     for name, layer in list(copy.named_modules()):
+        if isinstance(layer, nn.TransformerEncoder):
+            layer.use_nested_tensor = False  # a shortcut that takes the weights of nn.MultiheadAttention
         if isinstance(layer, nn.MultiheadAttention) and _is_plain(layer):
             copy.set_submodule(name, _from_torch(layer))
     return copy
@@ -81,15 +96,16 @@ def separate(model: nn.Module) -> nn.Module:
 
 def _is_plain(layer: nn.MultiheadAttention) -> bool:
     extras = layer.bias_k is not None or layer.bias_v is not None or layer.add_zero_attn
-    return layer._qkv_same_embed_dim and layer.in_proj_bias is not None and not extras
+    return layer._qkv_same_embed_dim and not extras
 
 
-@torch.no_grad()
 def _from_torch(layer: nn.MultiheadAttention) -> Attention:
-    same = Attention(layer.embed_dim, layer.num_heads, dropout=layer.dropout, batch_first=layer.batch_first)
-    weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
-    for linear, weight, bias in zip((same.q, same.k, same.v), weights, biases, strict=True):
-        linear.weight.copy_(weight)
-        linear.bias.copy_(bias)
-    same.out.load_state_dict(layer.out_proj.state_dict())
-    return same.to(layer.in_proj_weight).train(layer.training)
+    biased = layer.in_proj_bias is not None
+    same = Attention(layer.embed_dim, layer.num_heads, False, layer.dropout, layer.batch_first, biased)
+    same.to(layer.in_proj_weight).train(layer.training).requires_grad_(layer.in_proj_weight.requires_grad)
+    state = {f"out.{name}": tensor for name, tensor in layer.out_proj.state_dict().items()}
+    for kind, rows in (("weight", layer.in_proj_weight), ("bias", layer.in_proj_bias)):
+        if rows is not None:
+            state |= {f"{name}.{kind}": part for name, part in zip("qkv", rows.detach().chunk(3), strict=True)}
+    same.load_state_dict(state)
+    return same
