@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-fx.wrap("_added")  # its branches are taken on values, so that a graph calls it as a whole
+fx.wrap("_numbers")  # it branches on values, so that a graph calls it as a whole
 
 
 class Attention(nn.Module):
@@ -69,14 +69,15 @@ class Attention(nn.Module):
 
 def _added(attn_mask: Tensor | None, key_padding_mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     """What is added to the logits (B, heads, T, S), or None."""
-    if attn_mask is not None and attn_mask.dim() != 2:
-        raise ValueError(f"attn_mask has {attn_mask.dim()} dimensions: give one (T, S) for all examples and heads")
     padding = None if key_padding_mask is None else key_padding_mask[:, None, None, :]
     masks = [_numbers(mask, dtype) for mask in (attn_mask, padding) if mask is not None]
     return sum(masks[1:], masks[0]) if masks else None
 
 
 def _numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask that is added; ValueError for one of its own for each head."""
+    if mask.dim() == 3:
+        raise ValueError("attn_mask has 3 dimensions: give one (T, S) for all examples and heads")
     return torch.zeros_like(mask, dtype=dtype).masked_fill(mask, -torch.inf) if mask.dtype == torch.bool else mask
 
 
