@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from methods.attention import Attention
-from methods.groups import NORMS, WRITERS, Group, evaluation, weight_of
+from methods.groups import LAST, NORMS, WRITERS, Group, evaluation, weight_of
 from methods.recurrent import RECURRENT, is_prunable
 
 
@@ -113,7 +112,7 @@ class _Shrinkage:
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that groups can touch."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, WRITERS + NORMS) or is_prunable(m)}
+    return {name: m for name, m in model.named_modules() if isinstance(m, WRITERS + NORMS + RECURRENT)}
 
 
 def _channels(layer: nn.Module, side: int) -> int:
@@ -125,13 +124,13 @@ def _channels(layer: nn.Module, side: int) -> int:
 def _matrix(layer: nn.Module) -> int:
     """The number of weights between input and output channels."""
     if isinstance(layer, RECURRENT):
-        return layer.get_parameter("weight_ih_l0").numel()
+        return sum(p.numel() for p in layer.parameters() if p.dim() == 2) - _square(layer)
     return weight_of(layer).numel() if isinstance(layer, WRITERS) else 0
 
 
 def _square(layer: nn.Module) -> int:
     """The number of weights between output channels and themselves."""
-    return layer.get_parameter("weight_hh_l0").numel() if isinstance(layer, RECURRENT) else 0
+    return layer.get_parameter("weight_hh_l0").numel() if is_prunable(layer) else 0
 
 
 def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) -> np.ndarray:
@@ -141,7 +140,8 @@ def _positions(model: nn.Module, layers: dict[str, nn.Module], example: Tensor) 
     def count(name: str) -> Callable:
         def hook(layer: nn.Module, inputs: object, output: Tensor | tuple[Tensor, object]) -> None:
             outputs = output[0] if isinstance(output, tuple) else output
-            applied[name] += prod(outputs.shape) // (_channels(layer, 0) * len(example))
+            channels = outputs.shape[-1 if isinstance(layer, LAST) else 1]
+            applied[name] += outputs.numel() // (channels * len(example))
 
         return hook
 
