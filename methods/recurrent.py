@@ -9,33 +9,41 @@ from torch.nn import functional as F
 
 RECURRENT = (nn.LSTM, nn.GRU)
 WEIGHTS = {"in": "weight_ih_l0", "hidden": "weight_hh_l0"}  # what reads a unit, by the side it is read from
+BIASES = ("bias_ih_l0", "bias_hh_l0")
 
 
 def is_prunable(layer: object) -> bool:
-    """Whether single hidden units can leave: one layer, one direction, no projection, with biases."""
-    return isinstance(layer, RECURRENT) and not (
-        layer.num_layers > 1 or layer.bidirectional or layer.proj_size or not layer.bias
-    )
+    """Whether single hidden units can leave: one layer, one direction, no projection."""
+    return isinstance(layer, RECURRENT) and not (layer.num_layers > 1 or layer.bidirectional or layer.proj_size)
 
 
 STAND_IN = ".stand_in"  # what the name of a stand-in's layer ends with
 
 
 class _StandIn(nn.Module):
-    """A linear layer with the inputs and outputs of a recurrent one, for tracing what is coupled with what."""
+    """A linear layer with the inputs and outputs of a recurrent one, for tracing what is coupled with what.
+
+    The units of a state that is handed over are those that it was made of; LayerNorms close an axis that must stay.
+    """
 
     def __init__(self, layer: nn.LSTM | nn.GRU):
         super().__init__()
         outputs = (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
         self.stand_in = nn.Linear(layer.input_size, outputs)
-        closed = not is_prunable(layer)  # LayerNorms keep away whoever writes or reads it
-        self.before = nn.LayerNorm(layer.input_size) if closed else nn.Identity()
-        self.after = nn.LayerNorm(outputs) if closed else nn.Identity()
+        self.before, self.after = nn.LayerNorm(layer.input_size), nn.LayerNorm(outputs)
+        self.closed, self.layers = not is_prunable(layer), layer.num_layers * (2 if layer.bidirectional else 1)
         self.time, self.pair = int(layer.batch_first), isinstance(layer, nn.LSTM)
 
-    def forward(self, x: Tensor, state: object = None) -> tuple[Tensor, object]:
-        outputs = self.after(self.stand_in(self.before(x)))
-        last = outputs.select(self.time, -1).unsqueeze(0)
+    def forward(self, x: Tensor, state: Tensor | tuple[Tensor, ...] | None = None) -> tuple[Tensor, object]:
+        if not isinstance(x, Tensor):
+            raise ValueError("packed sequences have no units to leave out: pad texts on the left and pass a tensor")
+        states: tuple[Tensor, ...] = () if state is None else state if isinstance(state, tuple) else (state,)
+        outputs = self.stand_in(self.before(x) if self.closed else x)
+        for one in () if self.closed else states:
+            outputs = outputs + one[0].unsqueeze(self.time)
+        if self.closed or not all(one.requires_grad for one in states):  # nobody would shrink a state of constants
+            outputs = self.after(outputs)
+        last = outputs.select(self.time, -1).expand(self.layers, -1, -1)
         return outputs, ((last, last) if self.pair else last)
 
 
@@ -54,7 +62,8 @@ def masking(layer: nn.LSTM | nn.GRU, mask: Tensor) -> Callable:
     A loop over time, for torch's kernels do not let one in; it has a derivative by the mask.
     """
     step = _lstm_step if isinstance(layer, nn.LSTM) else _gru_step
-    written, recurrence = ([layer.get_parameter(f"{of}_{by}_l0") for of in ("weight", "bias")] for by in ("ih", "hh"))
+    biases = [layer.get_parameter(name) for name in BIASES] if layer.bias else [None, None]
+    written, recurrence = zip(map(layer.get_parameter, WEIGHTS.values()), biases, strict=True)
 
     def forward(x: Tensor, state=None) -> tuple[Tensor, object]:
         steps = F.linear(x, *written).unbind(int(layer.batch_first))
@@ -63,7 +72,7 @@ def masking(layer: nn.LSTM | nn.GRU, mask: Tensor) -> Callable:
             hidden, cell = (s[0] for s in state) if isinstance(layer, nn.LSTM) else (state[0], cell)
         outputs = []
         for gates in steps:
-            read = F.linear(hidden * mask, *recurrence)
+            read = F.linear(hidden * mask.to(hidden), *recurrence)
             hidden, cell = step(gates, read, hidden, cell)
             outputs.append(hidden)
         last = (hidden[None], cell[None]) if isinstance(layer, nn.LSTM) else hidden[None]
@@ -91,7 +100,7 @@ def _gru_step(gates: Tensor, read: Tensor, hidden: Tensor, cell: Tensor) -> tupl
 def remove(layer: nn.LSTM | nn.GRU, side: str, alive: Tensor) -> None:
     """Keep, in place, the units in `alive` (channels,) of what the layer writes ("out") or reads ("in", "hidden")."""
     if side == "out":
-        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        for name in (*WEIGHTS.values(), *(BIASES if layer.bias else ())):
             rows = getattr(layer, name).unflatten(0, (-1, layer.hidden_size))
             setattr(layer, name, nn.Parameter(rows[:, alive].flatten(0, 1)))
         layer.hidden_size = int(alive.sum())

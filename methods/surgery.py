@@ -18,9 +18,11 @@ from torch_pruning.pruner.function import PrunerBox
 
 from methods import groups as grouping
 from methods import recurrent
+from methods.attention import Attention
 from methods.groups import LAST, WRITERS, Group, Slice, weight_of
 
 Kept = Mapping[str, Tensor]
+WITH_TIME = (nn.RNNBase, nn.MultiheadAttention, Attention)  # layers that know where time is
 
 
 @contextmanager
@@ -28,40 +30,53 @@ def masked(model: nn.Module, groups: Sequence[Group], masks: Mapping[str, Tensor
     """Within the context, every reader of a group sees its units multiplied by the group's mask.
 
     A mask is (n,) for the whole batch or (B, n) for one mask an example; groups without a mask are whole. Masks sit at
-    the readers, since a BatchNorm's bias revives a channel that is zeroed where it is written.
+    the readers, since a BatchNorm's bias revives a channel that is zeroed where it is written. Raises ValueError for
+    one mask an example where inputs of linear layers may be (time, B, …), and for two masks of a recurrent layer.
     """
+    time_first = _is_time_first(model)
     with ExitStack() as hooks:
         for group in groups:
             for reader in group.readers if group.name in masks else ():
-                hooks.enter_context(_masking(model.get_submodule(reader.layer), reader, masks[group.name]))
+                layer = model.get_submodule(reader.layer)
+                hooks.enter_context(_masking(layer, reader, masks[group.name], time_first))
         yield model
 
 
 @contextmanager
-def _masking(layer: nn.Module, reader: Slice, mask: Tensor) -> Iterator[None]:
+def _masking(layer: nn.Module, reader: Slice, mask: Tensor, time_first: bool) -> Iterator[None]:
     if reader.side == "hidden":
         assert isinstance(layer, recurrent.RECURRENT)
+        if "forward" in vars(layer):
+            raise ValueError(f"{reader.layer} is masked already: give all masks at once")
         whole = mask.new_ones(*mask.shape[:-1], layer.hidden_size)
         whole[..., reader.index.flatten().to(mask.device)] = mask
         layer.forward = recurrent.masking(layer, whole)  # type: ignore[method-assign]
         undo: Callable[[], None] = partial(delattr, layer, "forward")
     else:
-        undo = layer.register_forward_pre_hook(_mask_input(reader.index, mask)).remove
+        undo = layer.register_forward_pre_hook(_mask_input(reader.index, mask, time_first)).remove
     try:
         yield
     finally:
         undo()
 
 
-def _mask_input(index: Tensor, mask: Tensor):
+def _is_time_first(model: nn.Module) -> bool:
+    """Whether a layer of `model` takes (time, B, …), so that those around it may do so too."""
+    return any(isinstance(m, WITH_TIME) and not m.batch_first for m in model.modules())
+
+
+def _mask_input(index: Tensor, mask: Tensor, time_first: bool):
     def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x = inputs[0]
+        if time_first and mask.dim() == 2 and isinstance(layer, nn.Linear) and x.dim() > 2:
+            raise ValueError("a mask for each example needs examples first: make its layers with batch_first=True")
+        examples = 1 if isinstance(layer, recurrent.RECURRENT) and not layer.batch_first else 0
         dim = x.dim() - 1 if isinstance(layer, LAST) else 1
         channels = x.new_ones((*mask.shape[:-1], x.shape[dim]))
         channels[..., index.to(x.device)] = mask.to(x).unsqueeze(-1)
         shape = [1] * x.dim()
         shape[dim] = x.shape[dim]
-        shape[0] = len(mask) if mask.dim() == 2 else 1
+        shape[examples] = len(mask) if mask.dim() == 2 else 1
         return (x * channels.reshape(shape), *inputs[1:])
 
     return hook

@@ -10,7 +10,7 @@ from methods import groups
 from methods.attention import Attention, separate
 from methods.groups import Group
 
-NAMES = ("vit", "encoder", "block", "lstm", "gru")
+NAMES = ("vit", "encoder", "block", "lstm", "gru", "handover")
 
 
 class Recurrent(nn.Module):
@@ -29,6 +29,21 @@ class Recurrent(nn.Module):
         return self.head(torch.cat([outputs[:, -1], last[-1]], dim=1))
 
 
+class Handover(nn.Module):
+    """Two time-first recurrent layers, of which the second starts from the last state of the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.enter = nn.Embedding(11, 8), nn.Linear(8, 6)
+        self.first, self.second = nn.LSTM(6, 12, bias=False), nn.LSTM(6, 12, bias=False)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.enter(self.embedding(tokens)).transpose(0, 1)
+        outputs, _ = self.second(x.flip(0), self.first(x)[1])
+        return self.head(outputs[-1])
+
+
 class Encoder(nn.Module):
     """torch's own encoder, with padding."""
 
@@ -36,10 +51,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(11, 16)
         layer = nn.TransformerEncoderLayer(16, 4, 24, batch_first=True)
-        self.encoder, self.head = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(16, 5)
+        self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(16, 5)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(self.encoder(self.embedding(tokens), src_key_padding_mask=tokens == 0)[:, -1])
+        return self.head(self.encoder(self.embedding(tokens), src_key_padding_mask=tokens == 0)[:, 0])
 
 
 class Block(nn.Module):
@@ -68,6 +83,7 @@ def sequence_network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
         "block": Block,
         "lstm": lambda: Recurrent(nn.LSTM),
         "gru": lambda: Recurrent(nn.GRU),
+        "handover": Handover,
     }[name]()
     for parameter in model.parameters():
         if parameter.dim() > 1:
@@ -75,5 +91,5 @@ def sequence_network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
     model = separate(model.eval())
     x = torch.randn(4, 3, 16, 16) if name == "vit" else torch.randint(1, 11, (4, 7))
     if name == "encoder":
-        x[:2, :2] = 0
+        x[:2, -2:] = 0
     return model, x, groups.find(model, x)
