@@ -1,6 +1,7 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from math import isnan
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks import measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
-from benchmarks.preparation import Setup, prepare
+from benchmarks.preparation import Setup, build, prepare
 from benchmarks.stages import Ask
 from methods import surgery
 from methods.costs import coverage
@@ -95,7 +96,22 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
     path = _cache(config, "scores", scores_parts)
     score = stages.scorer(setup.criterion, _evidence(config, setup), config["seed"], path)
-    return prune(dense, setup.plan, score, instantiate(config["allocation"]), recover, evaluate)
+    comparable = instantiate(config["allocation"])
+    if not config["method"].get("restart"):
+        return prune(dense, setup.plan, score, comparable, recover, evaluate)
+    pruned = prune(dense, setup.plan, score, comparable, evaluate=evaluate)
+    with watch("recovery_seconds"):
+        model = _restarted(config, setup, pruned)
+    return replace(pruned, model=model, rounds=[*pruned.rounds[:-1], replace(pruned.rounds[-1], after=evaluate(model))])
+
+
+def _restarted(config: Mapping[str, Any], setup: Setup, pruned: Pruned) -> nn.Module:
+    """The pruned architecture from its initial weights, with all the training that others get: dense, then recovery."""
+    initial = build({**config, "checkpoint": None}, setup.data, setup.example)
+    model, _ = setup.plan.granularity.remove(initial, setup.plan.groups, pruned.rounds[-1].kept)
+    for recipe in (instantiate(config["training"]["dense"]), setup.recovery):
+        setup.task.train(model, setup.data.train, recipe, config["seed"])
+    return setup.plan.granularity.finish(model)
 
 
 def _evidence(config: Mapping[str, Any], setup: Setup) -> Ask | None:

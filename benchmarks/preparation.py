@@ -127,7 +127,8 @@ def _rehearse(criterion: Any, network: nn.Module, evidence: Evidence, chosen: Pl
     try:
         if "worth" in config["method"]["criterion"]:
             _start(criterion, network, groups, evidence, config["seed"])
-            groups = [_pair(groups[0])] if isinstance(groups[0], Group) else groups
+        if "examples" in config["method"] and isinstance(groups[0], Group):
+            groups = [_pair(groups[0])]
         criterion(network, groups, evidence, config["seed"])
     except (TypeError, RuntimeError) as error:
         options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}

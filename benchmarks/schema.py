@@ -36,6 +36,7 @@ class Budget:
 
     of: Currency = Currency.parameters
     floor: int = 1
+    multiple: int = 1
 
 
 @dataclass

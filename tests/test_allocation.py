@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from methods import allocation
 from methods.allocation import Budget, allocate
-from methods.costs import unit_cost
+from methods.costs import Cost, unit_cost
+from methods.groups import Group
 from methods.magnitude import magnitude
 from methods.random import random
 from tests.networks import network
@@ -107,3 +108,39 @@ def test_scores_that_are_not_finite_are_refused():
     scores = {group.name: torch.full((group.size,), torch.nan) for group in found}
     with pytest.raises(ValueError, match="not finite"):
         allocate(scores, found, unit_cost(model, found, x, "units"), Budget(0.5))
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.floats(0.05, 1),
+    st.integers(0, 99),
+)
+def test_with_a_multiple_every_width_is_one_or_whole(sizes, multiple, floor, keep, seed):
+    groups = [Group(str(i), size, torch.arange(size), ()) for i, size in enumerate(sizes)]
+    generator = torch.Generator().manual_seed(seed)
+    scores = {g.name: torch.randn(g.size, generator=generator) for g in groups}
+    cost, budget = Cost(np.sum, np.array(sizes)), Budget(keep, "units", floor, multiple)
+    try:
+        kept = allocate(scores, groups, cost, budget, allocation.raw)
+    except ValueError as error:
+        assert "is infeasible" in str(error) and cost(budget.least(cost.sizes)) > keep * cost.dense
+        return
+    widths = [len(kept[g.name]) for g in groups]
+    assert all(w == g.size or w % multiple == 0 for w, g in zip(widths, groups, strict=True))
+    assert all(w >= min(g.size, floor) for w, g in zip(widths, groups, strict=True))
+    assert sum(widths) <= keep * sum(sizes) + 1e-9
+    assert sum(widths) > keep * sum(sizes) - multiple - 1e-9 or keep == 1
+    for group in groups:  # within a group the best stay
+        stays = torch.isin(group.ids, kept[group.name])
+        if stays.any() and not stays.all():
+            assert scores[group.name][stays].min() >= scores[group.name][~stays].max()
+
+
+def test_a_knapsack_prefers_what_costs_more():
+    groups = [Group(name, 4, torch.arange(4), ()) for name in ("dear", "cheap")]
+    scores = {"dear": torch.tensor([1.0, 2, 3, 4]), "cheap": torch.tensor([1.0, 2, 3, 4])}
+    cost = Cost(lambda counts: float(counts @ np.array([10.0, 1.0])), np.array([4, 4]))
+    kept = allocate(scores, groups, cost, Budget(0.5), allocation.knapsack)
+    assert [len(kept[name]) for name in ("dear", "cheap")] == [1, 4]
