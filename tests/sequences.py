@@ -93,3 +93,9 @@ def sequence_network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
     if name == "encoder":
         x[:2, -2:] = 0
     return model, x, groups.find(model, x)
+
+
+def targets_of(model: nn.Module, x: Tensor) -> Tensor:
+    """A class for each output: the mirror image of the likeliest, so that worths vary."""
+    with torch.no_grad():
+        return model(x).flip(-1).argmax(dim=-1)
