@@ -67,7 +67,7 @@ def _is_dense(table: pd.DataFrame) -> pd.Series:
 
 
 def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str]]) -> None:
-    for quality in panel.loc[_is_dense(panel), "accuracy"]:
+    for quality in panel.loc[_is_dense(panel), "quality"]:
         axes.axhline(quality, color="black", linestyle="--", linewidth=1, zorder=1)
     lines = [(label, panel[panel["label"] == label]) for label in styles]
     lines = [(label, line) for label, line in lines if len(line)]

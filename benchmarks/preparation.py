@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks import checkpoints
+from benchmarks import checkpoints, provenance
 from benchmarks.data import Data
+from benchmarks.identity import identity
 from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.attention import separate
@@ -49,14 +52,17 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     example, _ = data.validation.draw(2, seed=0)
     network = build(config, data, example)
     recovery = instantiate(config["training"]["recovery"])
-    chosen = plan(
-        network,
-        example,
-        Budget(config["keep"], **config["budget"]),
-        instantiate(config["granularity"]),
-        instantiate(config["schedule"]),
-        recovery.steps(len(data.train)),
-    )
+    table = _latencies(config, device)
+    with FileLock(f"{table}.lock"):  # of several processes, one measures
+        chosen = plan(
+            network,
+            example,
+            Budget(config["keep"], **config["budget"]),
+            instantiate(config["granularity"]),
+            instantiate(config["schedule"]),
+            recovery.steps(len(data.train)),
+            table,
+        )
     criterion = instantiate(config["method"]["criterion"])
     _rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
     return Setup(device, task, data, network, example, chosen, criterion, recovery)
@@ -96,6 +102,14 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
     if config["checkpoint"]:
         checkpoints.load(network, config["checkpoint"])
     return separate(network)
+
+
+def _latencies(config: Mapping[str, Any], device: torch.device) -> Path:
+    """Where latencies of layers are kept: a file for each machine, number of threads and version of torch."""
+    name = identity([provenance.machine(device), torch.__version__])
+    folder = Path(config["results"], "cache", "latency")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.json"
 
 
 def _network(config: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:

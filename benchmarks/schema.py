@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 Device = Enum("Device", "auto cpu cuda")
-Currency = Enum("Currency", "units parameters macs")
+Currency = Enum("Currency", "units parameters macs latency")
 Mode = Enum("Mode", "offline online disabled")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from methods.attention import Attention
 from methods.groups import LAST, NORMS, WRITERS, Group, evaluation, weight_of
+from methods.latency import latency
 from methods.recurrent import RECURRENT, is_prunable
+from methods.shrinkage import Shrinkage, channels, layers_of
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,11 @@ class Cost:
         return self(self.sizes)
 
 
-def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: str) -> Cost:
-    """The cost in `of`: "units", "parameters" (all of them) or "macs" (of matrix products, one example).
+def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: str, table: Path | None = None) -> Cost:
+    """The cost in `of`: "units", "parameters" (all of them), "macs" (of matrix products, one example) or "latency".
 
-    `model` and `groups` are the dense network's. Raises ValueError for another name.
+    `model` and `groups` are the dense network's; `table` is a file for measured latencies. Raises ValueError for
+    another name.
     """
     sizes = np.array([group.size for group in groups])
     match of:
@@ -41,12 +45,14 @@ def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: st
             return Cost(_parameters(model, groups), sizes)
         case "macs":
             return Cost(_macs(model, groups, example), sizes)
-    raise ValueError(f"budget={of} is unknown: choose units, parameters or macs")
+        case "latency":
+            return Cost(latency(model, groups, example, table), sizes)
+    raise ValueError(f"budget={of} is unknown: choose units, parameters, macs or latency")
 
 
 def _parameters(model: nn.Module, groups: Sequence[Group]) -> Callable[[np.ndarray], float]:
-    layers = _layers(model)
-    shrinkage = _Shrinkage.of(layers, groups)
+    layers = layers_of(model)
+    shrinkage = Shrinkage.of(layers, groups)
     matrices = np.array([_matrix(layer) for layer in layers.values()])
     squares = np.array([_square(layer) for layer in layers.values()])
     everything = np.array([sum(p.numel() for p in layer.parameters(recurse=False)) for layer in layers.values()])
@@ -61,8 +67,8 @@ def _parameters(model: nn.Module, groups: Sequence[Group]) -> Callable[[np.ndarr
 
 
 def _macs(model: nn.Module, groups: Sequence[Group], example: Tensor) -> Callable[[np.ndarray], float]:
-    layers = _layers(model)
-    shrinkage = _Shrinkage.of(layers, groups)
+    layers = layers_of(model)
+    shrinkage = Shrinkage.of(layers, groups)
     positions = _positions(model, layers, example)
     matrices = np.array([_matrix(layer) for layer in layers.values()]) * positions
     squares = np.array([_square(layer) for layer in layers.values()]) * positions
@@ -81,44 +87,10 @@ def _products(model: nn.Module, layers: dict[str, nn.Module], positions: np.ndar
     inside = {f"{name}.q": f"{name}.k" for name, layer in model.named_modules() if isinstance(layer, Attention)}
     return np.array(
         [
-            2 * at[name] * at[inside[name]] * _channels(layer, 0) if name in inside else 0
+            2 * at[name] * at[inside[name]] * channels(layer, 0) if name in inside else 0
             for name, layer in layers.items()
         ]
     )
-
-
-@dataclass(frozen=True)
-class _Shrinkage:
-    """The fractions (2, layers) of output and input channels that are left: linear in the counts."""
-
-    lost: np.ndarray  # (2, layers, groups): the fraction of the channels that one unit takes with it
-    sizes: np.ndarray
-
-    @classmethod
-    def of(cls, layers: dict[str, nn.Module], groups: Sequence[Group]) -> "_Shrinkage":
-        lost = np.zeros((2, len(layers), len(groups)))
-        row = {name: i for i, name in enumerate(layers)}
-        for column, group in enumerate(groups):
-            for s in group.slices:
-                if s.side == "hidden":
-                    continue  # a layer's own units, which are counted where they are written
-                side = 0 if s.side == "out" else 1
-                lost[side, row[s.layer], column] += s.index.shape[1] / _channels(layers[s.layer], side)
-        return cls(lost, np.array([group.size for group in groups]))
-
-    def __call__(self, counts: np.ndarray) -> np.ndarray:
-        return 1 - self.lost @ (self.sizes - counts)
-
-
-def _layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers that groups can touch."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, WRITERS + NORMS + RECURRENT)}
-
-
-def _channels(layer: nn.Module, side: int) -> int:
-    if isinstance(layer, RECURRENT):
-        return (layer.hidden_size, layer.input_size)[side]
-    return layer.num_features if isinstance(layer, NORMS) else weight_of(layer).shape[side]
 
 
 def _matrix(layer: nn.Module) -> int:

@@ -109,6 +109,7 @@ def play(
     memory: float = 2 * GIB,
 ) -> Scores:
     """The game of each group in turn: the values of its players for each example, aggregated to one score each."""
+    require_units(groups)
     traced = trace(model)
     scores, errors, evaluations = {}, {}, 0
     for group in groups:

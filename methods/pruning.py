@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
@@ -60,13 +61,16 @@ def plan(
     granularity: Granularity = Unit(),  # noqa: B008 (stateless)
     schedule: Callable[[int], Removals] = one_shot,
     steps: int = 0,
+    table: Path | None = None,
 ) -> Plan:
     """The plan for a network of this architecture, trained or not; `example` is an input batch, `steps` the recovery's.
+
+    `table` is a file for the latencies that a budget of latency measures.
 
     Raises ValueError when the budget is infeasible, the network has nothing to prune or the schedule does not fit.
     """
     groups = granularity.find(model, example)
-    cost = granularity.cost(model, groups, example, budget.of)
+    cost = granularity.cost(model, groups, example, budget.of, table)
     require_feasible(cost, budget)
     return Plan(groups, cost, budget, granularity, schedule(steps), steps)
 

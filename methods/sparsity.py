@@ -55,7 +55,7 @@ def find(model: nn.Module) -> tuple[Weights, ...]:
 def weight_cost(model: nn.Module, groups: Sequence[Weights], of: str) -> Cost:
     """Non-zero parameters by the number of weights left in each layer; "units" are the weights themselves.
 
-    Raises ValueError for "macs": zeros save none on dense hardware.
+    Raises ValueError for "macs" and "latency": zeros save none on dense hardware.
     """
     if of not in ("units", "parameters"):
         raise ValueError(f"budget={of} does not fit granularity=weight: choose budget=parameters or budget=units")

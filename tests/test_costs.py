@@ -30,7 +30,7 @@ def test_costs_equal_those_of_the_pruned_network(name, seed):
 
 def test_an_unknown_currency_is_refused():
     model, x, found = network("mlp")
-    with pytest.raises(ValueError, match="budget=flops is unknown: choose units, parameters or macs"):
+    with pytest.raises(ValueError, match="budget=flops is unknown: choose units, parameters, macs or latency"):
         costs.unit_cost(model, found, x, "flops")
 
 

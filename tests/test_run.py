@@ -117,8 +117,8 @@ def test_recalled_and_computed_stages_continue_identically(command, tmp_path):
 
 
 MISTAKES = {
-    "method=shaply": r"method=shaply is unknown \(did you mean shapley\?\): choose one of gradual, leave_one_out",
-    "model=mpl": r"model=mpl is unknown \(did you mean mlp\?\): choose one of convnet",
+    "method=shaply": r"method=shaply is unknown \(did you mean shapley\?\): choose one of apoz, backward_elimination",
+    "model=mpl": r"model=mpl is unknown \(did you mean mlp\?\): choose one of autoencoder",
     "dataset=cifar": r"dataset=cifar is unknown \(did you mean cifar10\?\)",
     "experiment=quick": r"experiment=quick is unknown",
     "kep=0.5": r"kep is unknown \(did you mean keep\?\)",
@@ -132,7 +132,7 @@ MISTAKES = {
     "keep=half": r"keep=half is neither a fraction nor a list of fractions: choose keep=0\.5",
     "seed=x": r"seed=x Value 'x' of type 'str' could not be converted to Integer",
     "training.dense.epochs=long": r"epochs=long Value 'long' of type 'str' could not be converted to Integer",
-    "budget.of=flops": r"Invalid value 'flops', expected one of \[units, parameters, macs\]",
+    "budget.of=flops": r"Invalid value 'flops', expected one of \[units, parameters, macs, latency\]",
     "wandb.mode=on": r"Invalid value 'on', expected one of \[offline, online, disabled\]",
     "keep=1.5": r"keep=1\.5 is not a fraction: choose 0 < keep <= 1",
     "keep=0.001": r"keep=0\.001 of parameters is infeasible: .* smallest feasible is keep=0\.\d+",
@@ -140,7 +140,7 @@ MISTAKES = {
     "granularity=weight": r"this method scores units, not weights: choose granularity=unit",
     "schedule=gradual schedule.frequency=500": r"frequency=500 has no removal in .* lower schedule\.frequency",
     "training.dense.optimizer.lr=1e9": r"training diverged at step \d+ .*lower training",
-    "model=vgg11_bn dataset.size=4": r"vgg11_bn cannot take images of \(3, 4, 4\) .*resize them with dataset\.size",
+    "model=vgg11_bn dataset.size=4": r"vgg11_bn cannot take inputs of \(3, 4, 4\) .*resize them with dataset\.size",
     "model=mlp model.network.hidden=[]": r"Sequential has no units to prune",
     "dataset=mnist dataset.root=ROOT": r"no usable MNIST in '.*' and no download .*dataset\.root=FOLDER",
     "dataset=image_folder dataset.name=mine dataset.root=ROOT/none dataset.size=32": r"no train in .*set dataset\.root",
