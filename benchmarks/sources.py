@@ -16,6 +16,7 @@ from benchmarks.parquet import read_images
 from benchmarks.sampling import classes_of, divide, generator, split
 
 Device = str | torch.device
+ANNOTATIONS = "val_annotations.txt"
 Normalize = dict[str, Sequence[float]]
 
 
@@ -29,13 +30,22 @@ def digits(*, device: Device, **common: Any) -> Data:
     return in_memory(Images(pixels[rest], labels[rest]), Images(pixels[test], labels[test]), device, **common)
 
 
-def torchvision_set(dataset: type[VisionDataset], root: str = "data", *, device: Device, **common: Any) -> Data:
-    """MNIST, FashionMNIST, CIFAR10 or CIFAR100 of torchvision, downloaded to root when missing there.
+def torchvision_set(
+    dataset: type[VisionDataset],
+    root: str = "data",
+    parts: Sequence[dict[str, Any]] = ({"train": True}, {"train": False}),
+    *,
+    device: Device,
+    **common: Any,
+) -> Data:
+    """MNIST, CIFAR10, SVHN and their like of torchvision, downloaded to root when missing there.
+
+    `parts` is what its training and its test part are asked for with.
 
     Raises FileNotFoundError when root lacks the data and they cannot be downloaded.
     """
     try:
-        train, test = (dataset(root, train=train, download=True) for train in (True, False))
+        train, test = (dataset(root, download=True, **part) for part in parts)
     except (AssertionError, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip() or "damaged file").splitlines()[-1]
         raise FileNotFoundError(
@@ -47,8 +57,12 @@ def torchvision_set(dataset: type[VisionDataset], root: str = "data", *, device:
 
 def _channels_first(dataset: Any) -> Images:
     pixels = torch.as_tensor(dataset.data)
-    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(-1, 1).contiguous()
-    return Images(pixels, torch.as_tensor(dataset.targets))
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[1] != 3:  # SVHN's and STL10's channels come first
+        pixels = pixels.movedim(-1, 1).contiguous()
+    labels = dataset.targets if hasattr(dataset, "targets") else dataset.labels
+    return Images(pixels, torch.as_tensor(labels).long())
 
 
 def parquet(root: str, size: int | None = None, *, device: Device, **common: Any) -> Data:
@@ -120,6 +134,7 @@ def image_folder(
 ) -> Data:
     """Image files in root/train/CLASS and root/test/CLASS (or root/val/CLASS), streamed from the disk.
 
+    ImageNet's layout is this, and so is tiny ImageNet's, whose val/val_annotations.txt names the class of each image.
     Raises FileNotFoundError for a folder that is missing or empty.
     """
     if size is None:
@@ -148,7 +163,23 @@ def _folders(root: str) -> tuple[ImageFolder, ImageFolder]:
     return train, test
 
 
+class _Annotated(ImageFolder):
+    """Tiny ImageNet's validation part: images in one folder, and a file with a line for each: name, class, box."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """See torchvision: the classes that the file names."""
+        self.rows = [line.split("\t")[:2] for line in Path(directory, ANNOTATIONS).read_text().splitlines()]
+        classes = sorted({name for _, name in self.rows})
+        return classes, {name: number for number, name in enumerate(classes)}
+
+    def make_dataset(self, directory, class_to_idx, *arguments, **options) -> list[tuple[str, int]]:  # type: ignore[override]
+        """See torchvision: paths and class numbers."""
+        return [(str(Path(directory, "images", file)), class_to_idx[name]) for file, name in self.rows]
+
+
 def _folder(path: Path) -> ImageFolder:
+    if (path / ANNOTATIONS).exists():
+        return _Annotated(str(path))
     try:
         return ImageFolder(str(path))
     except FileNotFoundError as error:

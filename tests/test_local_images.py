@@ -139,3 +139,23 @@ def test_bad_image_folders_are_one_line(folder):
     (folder / "val").rename(folder / "validation")
     assert "no test or val in" in error_of("image_folder", root=str(folder))
     assert "dataset.root=" in error_of("image_folder", root=str(folder / "nowhere"))
+
+
+def test_tiny_imagenets_layout(tmp_path):
+    """Training images in CLASS/images, validation images in one folder with a file of annotations, some of them grey."""
+    rows = []
+    for number, name in enumerate(("n01", "n02")):
+        (tmp_path / "train" / name / "images").mkdir(parents=True)
+        (tmp_path / "train" / name / f"{name}_boxes.txt").write_text("a box")
+        for i in range(4):
+            write_png(
+                random_pixels(1 + 2 * (i % 2), 8, 8), str(tmp_path / "train" / name / "images" / f"{name}_{i}.png")
+            )
+            rows.append(f"val_{number}{i}.png\t{name}\t0\t0\t7\t7")
+    (tmp_path / "val" / "images").mkdir(parents=True)
+    (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(reversed(rows)))
+    for row in rows:
+        write_png(random_pixels(3, 8, 8), str(tmp_path / "val" / "images" / row.split("\t")[0]))
+    data = load("image_folder", root=str(tmp_path), size=8)
+    assert data.classes == 2 and len(data.test) == 8 and data.test.labels.tolist() == [1] * 4 + [0] * 4
+    assert next(data.train.batches([torch.arange(4)]))[0].shape == (4, 3, 8, 8)

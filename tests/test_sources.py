@@ -4,8 +4,10 @@ import hashlib
 import pickle
 import struct
 
+import numpy
 import numpy as np
 import pytest
+import scipy.io
 import torch
 import torchvision.datasets as official
 
@@ -70,6 +72,28 @@ def test_colour_torchvision_files_are_read_channels_first(tmp_path, monkeypatch,
     data = load(name, root=str(tmp_path))
     assert torch.equal(data.test.inputs, pixels) and data.test.labels.tolist() == labels
     assert data.train.augment is not None and data.validation.augment is None and data.test.augment is None
+
+
+def test_svhn_and_stl10_are_read(tmp_path, monkeypatch):
+    pixels, labels = random_pixels(6, 3, 32, 32), [0, 1, 0, 1, 1, 0]
+    for part in ("train", "test"):
+        content = {"X": pixels.permute(2, 3, 1, 0).numpy(), "y": numpy.array(labels)[:, None]}
+        scipy.io.savemat(tmp_path / f"{part}_32x32.mat", content)
+    monkeypatch.setattr(official.SVHN, "download", lambda self: None)
+    monkeypatch.setattr(official.SVHN, "_check_integrity", lambda self: True)
+    data = load("svhn", root=str(tmp_path))
+    assert torch.equal(data.test.inputs, pixels) and data.test.labels.tolist() == labels
+    folder = tmp_path / official.STL10.base_folder
+    folder.mkdir()
+    large = random_pixels(6, 3, 96, 96)
+    for part in ("train", "test"):
+        large.transpose(2, 3).contiguous().numpy().tofile(folder / f"{part}_X.bin")
+        (numpy.array(labels, dtype=numpy.uint8) + 1).tofile(folder / f"{part}_y.bin")
+    (folder / "class_names.txt").write_text("cat\ndog\n")
+    monkeypatch.setattr(official.STL10, "download", lambda self: None)
+    monkeypatch.setattr(official.STL10, "_check_integrity", lambda self: True)
+    data = load("stl10", root=str(tmp_path))
+    assert torch.equal(data.test.inputs, large) and data.test.labels.tolist() == labels and data.shape == (3, 96, 96)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
