@@ -107,7 +107,9 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
 def _restarted(config: Mapping[str, Any], setup: Setup, pruned: Pruned) -> nn.Module:
     """The pruned architecture from its initial weights, with all the training that others get: dense, then recovery."""
-    initial = build({**config, "checkpoint": None}, setup.data, setup.example)
+    network = {key: value for key, value in config["model"]["network"].items() if key != "weights"}
+    untrained = {**config, "checkpoint": None, "model": {**config["model"], "network": network}}
+    initial = build(untrained, setup.data, setup.example)
     model, _ = setup.plan.granularity.remove(initial, setup.plan.groups, pruned.rounds[-1].kept)
     for recipe in (instantiate(config["training"]["dense"]), setup.recovery):
         setup.task.train(model, setup.data.train, recipe, config["seed"])

@@ -15,7 +15,8 @@ def shuffled(model: nn.Module, groups: Sequence, evidence, seed: int = 0, *, cri
     """The criterion's scores, shuffled within each group.
 
     Every allocation ranks a group's scores by what they are, not by whose they are, so that each group keeps as many
-    units as under the criterion itself: random choice at the criterion's widths.
+    units as under the criterion itself: random choice at the criterion's widths. Where a schedule scores anew after
+    each round, the later widths are those that the criterion gives the network of this control.
     """
     generator = torch.Generator().manual_seed(seed)
     scores = criterion(model, groups, evidence, seed)

@@ -1,10 +1,13 @@
 """Controls keep the widths of the criterion that they control, and nothing else of it."""
 
+import math
+
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.models import mlp
 from methods import allocation
 from methods.allocation import Budget, allocate
 from methods.controls import inverted, shuffled
@@ -16,18 +19,19 @@ from tests.test_pipeline import check, record_of
 
 
 @pytest.mark.parametrize("control", [shuffled, inverted])
-@pytest.mark.parametrize("name", ["uniform", "raw", "rms", "mean", "maximum"])
-@given(seed=st.integers(0, 999), keep=st.floats(0.1, 0.9))
-def test_the_widths_are_the_criterions(control, name, seed, keep):
+@pytest.mark.parametrize("name", ["uniform", "raw", "rms", "mean", "maximum", "knapsack"])
+@settings(max_examples=20)
+@given(seed=st.integers(0, 999), keep=st.floats(0.1, 0.9), multiple=st.sampled_from([1, 3]))
+def test_the_widths_are_the_criterions(control, name, seed, keep, multiple):
     model, x, found = network("lenet5")
 
     def criterion(model, groups, evidence, seed):
         generator = torch.Generator().manual_seed(seed)
         return Scores({g.name: torch.randn(g.size, generator=generator) * (i + 1) for i, g in enumerate(groups)})
 
-    cost, comparable = unit_cost(model, found, x, "units"), getattr(allocation, name)
+    cost, comparable = unit_cost(model, found, x, "parameters"), getattr(allocation, name)
     own, others = criterion(model, found, None, seed), control(model, found, None, seed, criterion=criterion)
-    budget = Budget(keep, "units")
+    budget = Budget(keep, multiple=multiple)
     kept, kept_by_control = (allocate(s.by_group, found, cost, budget, comparable) for s in (own, others))
     assert {g: len(ids) for g, ids in kept.items()} == {g: len(ids) for g, ids in kept_by_control.items()}
     for group in found:
@@ -59,3 +63,22 @@ def test_a_restart_forgets_the_weights_but_not_the_widths(tmp_path):
     assert own["rounds"][0]["kept"] == again["rounds"][0]["kept"] and own["id"] != again["id"]
     assert again["rounds"][0]["before"] == own["rounds"][0]["before"]
     assert again["pruned"]["loss"] != own["pruned"]["loss"] and again["pruned"]["loss"] < untrained["pruned"]["loss"]
+
+
+def pretrained(hidden, num_classes=10, weights=None):
+    """A network whose pretrained weights are zeros."""
+    network = mlp(num_classes, hidden)
+    if weights:
+        network(torch.zeros(2, 1, 8, 8))  # its lazy layer takes shape
+        for parameter in network.parameters():
+            torch.nn.init.zeros_(parameter)
+    return network
+
+
+@pytest.mark.parametrize("method", ["magnitude", "from_scratch"])
+def test_a_restart_forgets_pretrained_weights_too(method, tmp_path):
+    network = ["model.network._target_=tests.test_controls.pretrained", "+model.network.weights=DEFAULT"]
+    untrained = ["training.dense.epochs=0", "training.recovery.epochs=0"]
+    record = record_of(tmp_path, f"method={method}", "model=mlp", *network, *untrained)
+    outputs_are_zero = record["pruned"]["loss"] == pytest.approx(math.log(10))
+    assert outputs_are_zero == (method == "magnitude")
