@@ -1,6 +1,6 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,8 +18,10 @@ from benchmarks.preparation import Setup, build, prepare
 from benchmarks.stages import Ask
 from methods import surgery
 from methods.costs import coverage
+from methods.criterion import Scores
 from methods.granularity import Weight
-from methods.pruning import Pruned, Round, prune
+from methods.pruning import Pruned, Round, Score, prune
+from methods.regrowth import growth
 
 
 def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -96,13 +98,24 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
     path = _cache(config, "scores", scores_parts)
     score = stages.scorer(setup.criterion, _evidence(config, setup), config["seed"], path)
-    comparable = instantiate(config["allocation"])
+    comparable, grow = instantiate(config["allocation"]), _growth(config, setup)
     if not config["method"].get("restart"):
-        return prune(dense, setup.plan, score, comparable, recover, evaluate)
-    pruned = prune(dense, setup.plan, score, comparable, evaluate=evaluate)
+        return prune(dense, setup.plan, score, comparable, recover, evaluate, grow)
+    pruned = prune(dense, setup.plan, score, comparable, evaluate=evaluate, grow=grow)
     with watch("recovery_seconds"):
         model = _restarted(config, setup, pruned)
     return replace(pruned, model=model, rounds=[*pruned.rounds[:-1], replace(pruned.rounds[-1], after=evaluate(model))])
+
+
+def _growth(config: Mapping[str, Any], setup: Setup) -> Score:
+    """Where weights would grow, as the batch says that recovery sees next."""
+
+    @stages.timed
+    def grow(model: nn.Module, groups: Sequence, step: int) -> Scores:
+        batch = {"part": setup.data.train, "recipe": setup.recovery, "seed": config["seed"], "step": step}
+        return growth(model, groups, partial(setup.task.loss_at, **batch))
+
+    return grow
 
 
 def _restarted(config: Mapping[str, Any], setup: Setup, pruned: Pruned) -> nn.Module:

@@ -102,6 +102,12 @@ class QLearning:
         model.eval()
         require_finite(losses, start, recipe)
 
+    def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor:
+        """The squared TD error over a batch from greedy episodes of `model`: what training replays is its own."""
+        starts, _ = part.draw(self.environments, seed_of("exchange", seed, step))
+        seen = self._transitions(model, starts, recipe.batch_size, seed)
+        return -negative_td_error(model(seen.inputs), seen.targets).mean()
+
     @torch.no_grad()
     def evaluate(self, model: nn.Module, part: Part) -> dict[str, float]:
         """The mean return over greedy episodes from every starting state, as a share of the longest episode's."""

@@ -51,9 +51,7 @@ def scorer(criterion: Callable[..., Scores], ask: Ask | None, seed: int, path: P
 
     def compute(model: nn.Module, groups: Sequence) -> Scores:
         asked, evidence = ask(model) if ask else (model, None)
-        start = time.perf_counter()
-        scores = criterion(asked, groups, evidence, seed)
-        return replace(scores, seconds=time.perf_counter() - start)
+        return timed(criterion)(asked, groups, evidence, seed)
 
     def score(model: nn.Module, groups: Sequence, step: int) -> Scores:
         dense = step == 0 and all(len(group.ids) == group.size for group in groups)
@@ -65,6 +63,17 @@ def scorer(criterion: Callable[..., Scores], ask: Ask | None, seed: int, path: P
         return _load_scores(path)
 
     return score
+
+
+def timed(criterion: Callable[..., Scores]) -> Callable[..., Scores]:
+    """The criterion, which tells the seconds that it takes."""
+
+    def compute(*arguments) -> Scores:
+        start = time.perf_counter()
+        scores = criterion(*arguments)
+        return replace(scores, seconds=time.perf_counter() - start)
+
+    return compute
 
 
 def keep(path: Path, pruned: Pruned) -> None:

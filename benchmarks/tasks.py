@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.data import Data, Part, in_order
-from benchmarks.training import Loss, Recipe, train
+from benchmarks.training import Loss, Recipe, loss_at, train
 from methods.game import Evidence
 
 Judge = Callable[[Tensor, Tensor], dict[str, Tensor]]  # of a batch: outputs and targets to metrics (B,) by name
@@ -28,6 +28,7 @@ class Task(Protocol):
     def train(
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
     ) -> None: ...
+    def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor: ...
     def evaluate(self, model: nn.Module, part: Part) -> dict[str, float]: ...
 
 
@@ -56,6 +57,10 @@ class Supervised:
     ) -> None:
         """See benchmarks.training.train."""
         train(model, part, recipe, self.loss, seed, start, stop)
+
+    def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor:
+        """See benchmarks.training.loss_at."""
+        return loss_at(model, part, recipe, self.loss, seed, step)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, part: Part, batch_size: int = 512) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Train for a fixed number of steps; any stretch of them can be run on its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
@@ -44,13 +45,27 @@ def train(
     optimizer = recipe.optimizer(model.parameters())
     scheduler = LambdaLR(optimizer, rate(recipe, total, start))
     batches = part.batches(steps(len(part), recipe.batch_size, seed, start, stop), seed, start=start)
-    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed + start)
+    with _seeded(model, seed + start):
         model.train()
         losses = [_step(model, x, y, loss, optimizer, scheduler) for x, y in batches]
     model.eval()
     require_finite(losses, start, recipe)
+
+
+def loss_at(model: nn.Module, part: Part, recipe: Recipe, loss: Loss, seed: int, step: int) -> Tensor:
+    """The loss, a scalar with a gradient, of `model` in training mode on the batch that `step` of the recipe sees."""
+    [(x, y)] = part.batches(steps(len(part), recipe.batch_size, seed, step, step + 1), seed, start=step)
+    with _seeded(model, seed + step):
+        return loss(model.train()(x), y)
+
+
+@contextmanager
+def _seeded(model: nn.Module, seed: int) -> Iterator[None]:
+    """Seeds torch's global generators, and puts their states back."""
+    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:

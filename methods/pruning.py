@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from methods.allocation import Budget, Comparable, allocate, require_feasible, uniform
 from methods.costs import Cost
 from methods.criterion import Scores
-from methods.granularity import Granularity, Unit
-from methods.schedules import Removals, one_shot
+from methods.granularity import Granularity, Unit, Weight
+from methods.regrowth import exchange
+from methods.schedules import Exchange, Removals, one_shot
 
 Score = Callable[[nn.Module, Sequence, int], Scores]
 Recover = Callable[[nn.Module, int, int], None]
@@ -19,7 +20,7 @@ Recover = Callable[[nn.Module, int, int], None]
 
 @dataclass(frozen=True)
 class Round:
-    """One removal: what was asked and achieved (fractions of the dense cost), who scored what and who stayed (ids).
+    """One removal or exchange: what was asked and achieved (fractions of the dense cost), scores and who stayed (ids).
 
     `before` and `after` are what `evaluate` said before and after the recovery that followed.
     """
@@ -72,7 +73,14 @@ def plan(
     groups = granularity.find(model, example)
     cost = granularity.cost(model, groups, example, budget.of, table)
     require_feasible(cost, budget)
-    return Plan(groups, cost, budget, granularity, schedule(steps), steps)
+    removals = schedule(steps)
+    if _exchanges(removals) and not isinstance(granularity, Weight):
+        raise ValueError("units that are gone cannot grow back: choose granularity=weight or another schedule")
+    return Plan(groups, cost, budget, granularity, removals, steps)
+
+
+def _exchanges(removals: Removals) -> bool:
+    return any(isinstance(removal, Exchange) for removal in removals)
 
 
 def prune(
@@ -82,20 +90,29 @@ def prune(
     comparable: Comparable = uniform,
     recover: Recover = lambda model, start, stop: None,
     evaluate: Callable[[nn.Module], float] = lambda model: float("nan"),
+    grow: Score | None = None,
 ) -> Pruned:
     """A copy of `model` that meets the plan's budget; `model` itself is not changed.
 
     score(model, groups, step) ranks what is left; recover(model, start, stop) trains it in place for the steps in
-    [start, stop); evaluate(model) watches (on validation data: what it says is not acted upon).
+    [start, stop); evaluate(model) watches (on validation data: what it says is not acted upon). In an exchange,
+    grow(model, groups, step) ranks all weights, there or not. Raises ValueError when the plan has one without it.
     """
+    if grow is None and _exchanges(plan.removals):
+        raise ValueError("the plan exchanges weights: give prune a `grow`, such as one of methods.regrowth.growth")
     first, *later = [step for step, _ in plan.removals]
     model, groups = plan.granularity.remove(model, plan.groups, {g.name: g.ids for g in plan.groups})
     recover(model, 0, first)
     rounds = []
-    for (step, share), stop in zip(plan.removals, [*later, plan.steps], strict=True):
-        goal = replace(plan.budget, keep=(1 - share) + share * plan.budget.keep)
-        scores = score(model, groups, step)
-        kept = allocate(scores.by_group, groups, plan.cost, goal, comparable)
+    for removal, stop in zip(plan.removals, [*later, plan.steps], strict=True):
+        step, share = removal
+        if grow and isinstance(removal, Exchange):
+            goal, scores = plan.budget, grow(model, groups, step)
+            kept = exchange(model, groups, removal.fraction, scores.by_group)
+        else:
+            goal = replace(plan.budget, keep=(1 - share) + share * plan.budget.keep)
+            scores = score(model, groups, step)
+            kept = allocate(scores.by_group, groups, plan.cost, goal, comparable)
         model, groups = plan.granularity.remove(model, groups, kept)
         achieved = plan.cost(np.array([len(group.ids) for group in groups])) / plan.cost.dense
         before = evaluate(model)

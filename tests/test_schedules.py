@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from methods.schedules import gradual, iterative, one_shot
+from methods.schedules import Exchange, gradual, iterative, one_shot, rigl
 
 
 @given(steps=st.integers(0, 5000), rounds=st.integers(1, 20), frequency=st.integers(1, 200), end=st.floats(0.1, 0.9))
@@ -51,3 +51,27 @@ def test_a_gradual_schedule_that_does_not_fit_says_why(options):
 def test_an_iterative_schedule_that_does_not_fit_says_why(options):
     with pytest.raises(ValueError, match="choose rounds >= 1"):
         iterative(60, **options)
+
+
+def test_exchanges_follow_a_falling_cosine():
+    """α/2 (1 + cos(π t / T)) with α = 0.4 and T = 600: at its quarters, and no more from T on."""
+    half = 0.5**0.5
+    removal, *exchanges = rigl(800, fraction=0.4, end=0.75, frequency=150)
+    assert removal == (0, 1.0)
+    assert [step for step, _ in exchanges] == [150, 300, 450]
+    assert [e.fraction for e in exchanges] == pytest.approx([0.2 * (1 + half), 0.2, 0.2 * (1 - half)])
+
+
+@given(steps=st.integers(10, 2000), frequency=st.integers(1, 200), end=st.floats(0.1, 1), fraction=st.floats(0.01, 1))
+def test_exchanges_end_before_recovery_does_and_fall(steps, frequency, end, fraction):
+    assume(round(end * steps) > frequency)
+    _, *exchanges = rigl(steps, fraction=fraction, end=end, frequency=frequency)
+    fractions = [e.fraction for e in exchanges]
+    assert all(isinstance(e, Exchange) and e.step % frequency == 0 and e.step < round(end * steps) for e in exchanges)
+    assert fractions == sorted(fractions, reverse=True) and fraction >= fractions[0] and fractions[-1] > 0
+
+
+@pytest.mark.parametrize("options", [{"fraction": 0.0}, {"end": 1.5}, {"frequency": 45}, {"frequency": 0}])
+def test_exchanges_that_do_not_fit_say_why(options):
+    with pytest.raises(ValueError, match="choose 0 < fraction, end <= 1|choose schedule.frequency >= 1"):
+        rigl(60, **options)
