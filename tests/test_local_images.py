@@ -142,7 +142,7 @@ def test_bad_image_folders_are_one_line(folder):
 
 
 def test_tiny_imagenets_layout(tmp_path):
-    """Training images in CLASS/images, validation images in one folder with a file of annotations, some of them grey."""
+    """Training images in CLASS/images, validation images in one folder with annotations; some are grey."""
     rows = []
     for number, name in enumerate(("n01", "n02")):
         (tmp_path / "train" / name / "images").mkdir(parents=True)
