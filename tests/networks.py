@@ -28,8 +28,8 @@ def network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
 def calibrated(model: nn.Module, x: Tensor) -> nn.Module:
     """`model` in eval mode with BatchNorm statistics of data, else deep untrained networks put out zeros."""
     model.eval()(x)
-    head = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
-    nn.init.normal_(head.weight, std=head.in_features**-0.5)
+    head = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    nn.init.normal_(head.weight, std=head.weight[0].numel() ** -0.5)
     norms = [m for m in model.modules() if isinstance(m, groups.NORMS)]
     for norm in norms:
         norm.train().reset_running_stats()

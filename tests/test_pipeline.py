@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize
@@ -54,6 +55,24 @@ def check(record: dict) -> None:
 def test_every_method_on_every_small_model(method, model, tmp_path):
     size = 16 if model == "lenet5" else 8
     check(record_of(tmp_path, f"model={model}", f"method={method}", f"dataset.size={size}"))
+
+
+EVERY_METHOD = sorted(path.stem for path in Path("conf/method").glob("*.yaml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [*SMALL, "cifar_resnet20", "densenet40", "vgg11_bn_32", "mobilenet_v2", "vit"])
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@pytest.mark.filterwarnings("ignore:left whole")
+def test_every_method_in_conf_on_every_kind_of_model(method, model, tmp_path):
+    """Or it is told, before any training, why it cannot."""
+    size = 8 if model in ("mlp", "convnet") else 16 if model in ("lenet5", "resnet20") else 32
+    try:
+        record = record_of(tmp_path, f"model={model}", f"method={method}", f"dataset.size={size}")
+    except ValueError as error:
+        assert method == "bn_scale" and "finds no BatchNorm" in str(error)
+    else:
+        assert record["budget"]["achieved"] <= 0.5 < record["budget"]["achieved"] + 0.1
 
 
 def _pairs():

@@ -12,6 +12,9 @@ from torch import nn
 from torchvision import models
 
 from methods import groups, surgery
+from methods.forward import Plain
+from methods.game import Evidence, Game
+from methods.worth import margin
 from tests.networks import ALL, calibrated, difference, network
 
 
@@ -130,6 +133,37 @@ def test_grouped_convolutions_and_layer_norms_are_not_players_and_the_law_holds_
         with torch.no_grad(), surgery.masked(model, found, masks(found, kept)):
             assert difference(model(x), small(x)) < 1e-4
         assert sum(p.numel() for p in small.parameters()) < (1 - smallest) * sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "regnet_x_400mf", "googlenet"])
+@pytest.mark.filterwarnings("ignore:left whole")
+@torch.no_grad()
+def test_the_law_and_the_game_hold_on_families_that_no_configuration_names(name):
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 64, 64)
+    model = calibrated(getattr(models, name)(num_classes=10), x)
+    with torch.enable_grad():
+        found = groups.find(model, x)
+    kept = draw_kept(found, 0, 0.5)
+    small, _ = surgery.remove(model, found, kept)
+    with surgery.masked(model, found, masks(found, kept)):
+        masked = model(x)
+    assert difference(masked, small(x)) < 1e-4 < difference(masked, model(x))
+    game = Game(model, found[-1], margin, Evidence(x, torch.tensor([0, 3, 9, 3])))
+    coalitions = torch.eye(game.players)[:3]
+    plain = next(Plain(model, [found[-1]], x)(coalitions, 3))
+    assert torch.allclose(game(coalitions), torch.stack([margin(o, game.evidence.targets) for o in plain]), atol=1e-4)
+
+
+def test_what_is_left_whole_is_told():
+    model, x = models.regnet_y_400mf(num_classes=10).eval(), torch.randn(2, 3, 32, 32)
+    with pytest.warns(UserWarning, match=r"left whole in RegNet: .*it meets Conv2d trunk_output\.block1"):
+        groups.find(model, x)
+
+
+def test_channels_that_cannot_be_followed_are_told_in_one_line():
+    with pytest.raises(ValueError, match="Torch-Pruning cannot follow the channels of ShuffleNetV2"):
+        groups.find(models.shufflenet_v2_x0_5(num_classes=10).eval(), torch.randn(2, 3, 64, 64))
 
 
 def test_nothing_to_prune():
