@@ -108,7 +108,7 @@ def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Sto
 
 
 def _growth(config: Mapping[str, Any], setup: Setup) -> Score:
-    """Where weights would grow, as the batch says that recovery sees next."""
+    """Where weights would grow: as the batch of the training part says that recovery sees next."""
 
     @stages.timed
     def grow(model: nn.Module, groups: Sequence, step: int) -> Scores:

@@ -151,3 +151,11 @@ def test_the_pipeline_exchanges_by_gradients_of_the_training_loss(tmp_path, monk
     assert all(one["kept"] == once["rounds"][0]["kept"] and one["evaluations"] == 1 for one in rounds[1:])
     assert exchanged["pruned"]["nonzero_parameters"] == once["pruned"]["nonzero_parameters"]
     assert exchanged["id"] != once["id"] and exchanged["pruned"]["loss"] != once["pruned"]["loss"]
+
+
+@pytest.mark.parametrize("task", ["variational", "q_learning"])
+def test_other_tasks_exchange_too(task, tmp_path):
+    options = ["method=magnitude", "granularity=weight", "schedule=rigl", "training.recovery.epochs=3"]
+    record = record_of(tmp_path, f"task={task}", "keep=0.3", *options)
+    assert len(record["rounds"]) > 1
+    assert record["pruned"]["nonzero_parameters"] <= 0.3 * record["dense"]["nonzero_parameters"]
