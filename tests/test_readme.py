@@ -1,5 +1,6 @@
 """The README says what the records say, and names only what exists."""
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,21 @@ def test_its_tables_are_those_of_the_committed_records():
     assert NOTES in TABLE
 
 
+def test_what_it_says_of_estimators_is_in_the_record_of_the_bench():
+    section = README.split("## Which estimator")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    tables = ROOT / "results" / "bench" / "tables.md"
+    assert len(rows) > 30 and set(rows) <= set(tables.read_text().splitlines())
+
+
+def test_the_tables_of_the_bench_follow_from_its_records():
+    pytest.importorskip("shapiq", reason="the extra `bench` is not installed")
+    from benchmarks.bench import tables
+
+    records = [json.loads((ROOT / "results" / "bench" / name).read_text()) for name in ("cost.json", "races.json")]
+    assert tables.markdown(*records) == (ROOT / "results" / "bench" / "tables.md").read_text()
+
+
 def test_the_committed_table_follows_from_the_committed_records(tmp_path):
     from shutil import copytree
 
@@ -28,7 +44,19 @@ def test_the_committed_table_follows_from_the_committed_records(tmp_path):
 
 @pytest.mark.parametrize(
     "axis",
-    ["method", "estimator", "until", "schedule", "allocation", "worth", "aggregate", "model", "dataset", "training"],
+    [
+        "task",
+        "method",
+        "estimator",
+        "until",
+        "schedule",
+        "allocation",
+        "worth",
+        "aggregate",
+        "model",
+        "dataset",
+        "training",
+    ],
 )
 def test_its_choices_are_the_files_of_conf(axis):
     row = next(line for line in README.splitlines() if line.startswith(f"| `{axis}` |"))
