@@ -76,9 +76,9 @@ def test_every_method_in_conf_on_every_kind_of_model(method, model, tmp_path):
 
 
 def _pairs():
-    """All pairs; slow are games of thousands of units, and what differs from magnitude only in scores or schedule."""
+    """All pairs; slow are games of thousands of units, and networks of which a step takes long."""
     for method, model in product(METHODS, TORCHVISION):
-        slow = method in PLAY or (model in HEAVY and method in ("random", "gradual"))
+        slow = method in PLAY or model in HEAVY
         yield pytest.param(method, model, marks=pytest.mark.slow if slow else ())
 
 

@@ -5,14 +5,16 @@ import os
 
 import pytest
 from hydra import compose, initialize
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from benchmarks import identity, records, schema
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3),
+    max_leaves=6,
 )
 
 
@@ -99,14 +101,16 @@ def test_methods_of_a_seed_share_the_dense_network_and_budgets_share_its_scores(
     assert scores("worth=margin") != scores("worth=accuracy")
 
 
-@given(st.dictionaries(st.text(), json_values))
+@settings(max_examples=50)
+@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
 def test_identity_ignores_the_order_of_keys_and_nothing_else(parts):
     turned = dict(reversed(parts.items()))
     assert identity.identity(turned) == identity.identity(parts)
     assert identity.identity({**parts, "more": 1}) != identity.identity({**parts, "more": 2})
 
 
-@given(content=st.dictionaries(st.text(), json_values))
+@settings(max_examples=50)
+@given(content=st.dictionaries(st.text(max_size=5), json_values, max_size=4))
 def test_what_is_written_is_read(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("records") / "abc.json"
     records.write(path, {**content, "id": "abc"})
