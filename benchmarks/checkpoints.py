@@ -1,6 +1,7 @@
 """Networks that were trained elsewhere: the user's own files, and torchvision's weights for other classes."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +49,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = re.split(r"[.,;\n]", str(error).strip())[0] or type(error).__name__  # torch's own is a page
         raise ValueError(
             f"{path} is no checkpoint ({reason}): give a state dict saved by torch or safetensors"
         ) from None

@@ -6,8 +6,12 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+import torch
+from torchvision.models import resnet18, squeezenet1_1
 
 from benchmarks import records
+from benchmarks.checkpoints import with_classes
+from benchmarks.resnets import cifar_resnet
 
 FEW = "estimator.samples=1"
 
@@ -178,3 +182,56 @@ def test_a_corrupt_checkpoint_a_corrupt_record_and_corrupt_scores_are_named(comm
         assert code == 1 and f"{path} {what}" in said and "delete it" in said and "\n" not in said
         path.unlink()  # as the message says
         assert command("method=shapley", FEW)[0] == 0
+
+
+MINE = """
+from torch import nn
+
+
+class Mine(nn.Module):
+    def __init__(self, num_classes, width=12):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, width, 3), nn.Conv2d(width, width, 3)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu().mean((2, 3)))
+"""
+
+
+def test_a_model_of_ones_own_needs_a_configuration_alone(command, tmp_path, monkeypatch):
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    (tmp_path / "own" / "my_networks.py").write_text(MINE)
+    config = "channels: null\nnetwork: {_target_: my_networks.Mine, _partial_: true, width: 10}\n"
+    (tmp_path / "own" / "model" / "mine.yaml").write_text(config)
+    monkeypatch.syspath_prepend(tmp_path / "own")
+    code, said = command(f"--config-dir={tmp_path / 'own'}", "model=mine", "method=taylor", "keep=0.6")
+    assert code == 0, said
+    (record,) = recorded(tmp_path)
+    assert set(record["rounds"][0]["kept"]) == {"first", "second"} and record["choices"]["model"] == "mine"
+
+
+def test_a_checkpoint_of_ones_own_is_the_dense_network(command, tmp_path):
+    torch.manual_seed(5)
+    network = cifar_resnet(10, 8)
+    network.eval()
+    state = {f"module.{name}": t for name, t in network.state_dict().items() if "shortcut" not in name}
+    torch.save({"state_dict": state, "best_prec1": 10.0}, tmp_path / "mine.th")
+    asked = ["model=cifar_resnet20", "model.network.depth=8", "method=magnitude", "dataset.size=8"]
+    code, said = command(*asked, f"checkpoint={tmp_path / 'mine.th'}")
+    assert code == 0, said
+    (record,) = recorded(tmp_path)
+    assert record["cost"]["training_seconds"] == 0 and not (tmp_path / "cache" / "dense").exists()
+    code, said = command(*asked, "model.network.depth=14", f"checkpoint={tmp_path / 'mine.th'}")
+    assert code == 1 and "mine.th does not fit ResNet: it has no layer1.1.bn1.bias" in said
+    (tmp_path / "broken.th").write_bytes(b"no weights")
+    code, said = command(*asked, f"checkpoint={tmp_path / 'broken.th'}")
+    assert code == 1 and "broken.th is no checkpoint" in said and "give a state dict saved by torch" in said
+    code, said = command(*asked, "checkpoint=nowhere.th")
+    assert code == 1 and "checkpoint=nowhere.th is no file: give the path of one" in said
+
+
+def test_pretrained_weights_get_a_new_last_layer():
+    network = with_classes(resnet18(num_classes=1000), 7)
+    assert network.fc.out_features == 7
+    assert with_classes(squeezenet1_1(num_classes=1000), 7)(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
