@@ -1,0 +1,38 @@
+"""The law holds on every model in conf/model: with units masked at the readers it is the network without them."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from benchmarks.list import _built
+from benchmarks.mistakes import CONF
+from methods import groups, surgery
+from tests.networks import calibrated, difference
+from tests.test_list import MODELS, SLOW
+from tests.test_surgery import masks
+
+
+def alive(name: str) -> tuple[nn.Module, torch.Tensor]:
+    """The network with weights that matter, and a batch for it."""
+    torch.manual_seed(0)
+    model, example = _built(OmegaConf.load(CONF / "model" / f"{name}.yaml"))
+    x = torch.randint(1, 1000, example.shape) if example.dtype == torch.long else torch.randn(example.shape)
+    for parameter in model.parameters():
+        if parameter.dim() > 1 and parameter.requires_grad and not parameter[0].std() > 1e-6:
+            nn.init.normal_(parameter, std=0.1)  # ConvNeXt's scales and a ViT's head begin at nothing
+    has_norms = any(isinstance(layer, groups.NORMS) for layer in model.modules())
+    return (calibrated(model, x) if has_norms else model.eval()), x
+
+
+@pytest.mark.parametrize("name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MODELS])
+@pytest.mark.filterwarnings("ignore:left whole")
+def test_masked_at_the_readers_is_removed(name):
+    model, x = alive(name)
+    found = groups.find(model, x)
+    kept = {group.name: group.ids[::2] for group in found}
+    small, _ = surgery.remove(model, found, kept)
+    with torch.no_grad(), surgery.masked(model, found, masks(found, kept)):
+        masked = model(x)
+    with torch.no_grad():
+        assert difference(masked, small(x)) < 1e-4 < difference(masked, model(x))
