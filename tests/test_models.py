@@ -1,4 +1,4 @@
-"""The law holds on every model in conf/model: with units masked at the readers it is the network without them."""
+"""Every model in conf/model obeys the law, masked is removed, and its games in parts are those of the whole network."""
 
 import pytest
 import torch
@@ -8,8 +8,10 @@ from torch import nn
 from benchmarks.list import _built
 from benchmarks.mistakes import CONF
 from methods import groups, surgery
+from methods.game import Evidence, Game
 from tests.networks import calibrated, difference
 from tests.test_list import MODELS, SLOW
+from tests.test_parts import coalitions_of, error
 from tests.test_surgery import masks
 
 
@@ -36,3 +38,18 @@ def test_masked_at_the_readers_is_removed(name):
         masked = model(x)
     with torch.no_grad():
         assert difference(masked, small(x)) < 1e-4 < difference(masked, model(x))
+
+
+@pytest.mark.parametrize("name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MODELS])
+@pytest.mark.filterwarnings("ignore:left whole", "ignore:every coalition of Recurrent")
+def test_worths_are_those_of_plain_forward_passes(name):
+    model, x = alive(name)
+    found = groups.find(model, x)
+
+    def first_number(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return outputs.flatten(1)[:, 0]
+
+    for group in (found[0], found[-1]):
+        game = Game(model, group, first_number, Evidence(x, torch.zeros(len(x))))
+        assert (game.parts is None) == (name in ("lstm", "gru"))
+        assert error(game, coalitions_of(group.size)[-5:]) < 1e-4
