@@ -138,11 +138,12 @@ def _coupled(model: nn.Module, example: Tensor) -> list:
     """Torch-Pruning's groups; its tracing needs gradients."""
     frozen = [p for p in model.parameters() if not p.requires_grad]
     try:
-        with torch.enable_grad(), evaluation(model):
+        with torch.enable_grad(), evaluation(model), warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Maximum recursive depth")  # or it lists groups without an end
             model.requires_grad_(True)
             graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
             return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(WRITERS)))
-    except (ArithmeticError, LookupError) as error:  # on its way through reshapes that it does not know
+    except (ArithmeticError, LookupError, UserWarning) as error:  # on its way through reshapes that it does not know
         raise ValueError(f"Torch-Pruning cannot follow the channels of {type(model).__name__} ({error})") from error
     finally:
         for parameter in frozen:

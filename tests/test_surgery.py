@@ -161,9 +161,12 @@ def test_what_is_left_whole_is_told():
         groups.find(model, x)
 
 
-def test_channels_that_cannot_be_followed_are_told_in_one_line():
-    with pytest.raises(ValueError, match="Torch-Pruning cannot follow the channels of ShuffleNetV2"):
-        groups.find(models.shufflenet_v2_x0_5(num_classes=10).eval(), torch.randn(2, 3, 64, 64))
+@pytest.mark.parametrize(
+    ("family", "name"), [("shufflenet_v2_x0_5", "ShuffleNetV2"), ("swin_t", "SwinTransformer")]
+)
+def test_channels_that_cannot_be_followed_are_told_in_one_line(family, name):
+    with pytest.raises(ValueError, match=f"Torch-Pruning cannot follow the channels of {name}"):
+        groups.find(models.get_model(family, num_classes=10).eval(), torch.randn(2, 3, 64, 64))
 
 
 def test_nothing_to_prune():
