@@ -73,9 +73,9 @@ def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str
     lines = [(label, line) for label, line in lines if len(line)]
     for place, (label, line) in enumerate(lines):
         aside = 2 ** (0.025 * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
-        line = line.sort_values("nonzero_compression")
+        line = line.sort_values("nonzero_compression_ratio")
         axes.errorbar(
-            line["nonzero_compression"] * aside,
+            line["nonzero_compression_ratio"] * aside,
             line["quality"],
             yerr=line["quality_ci95"].fillna(0),
             **styles[label],
@@ -86,7 +86,7 @@ def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str
             elinewidth=1.1,
             capsize=2.2,
         )
-    _scale(axes, panel["nonzero_compression"].dropna())
+    _scale(axes, panel["nonzero_compression_ratio"].dropna())
 
 
 def _scale(axes: Axes, compression: pd.Series) -> None:

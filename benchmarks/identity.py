@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.checkpoints import digest
@@ -36,7 +36,17 @@ def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run depends on; device, threads, folders and trackers are not among it."""
     axes = ("schedule", "allocation", "budget", "keep")
-    return {**scores_parts(config), **{axis: config[axis] for axis in axes}, "recovery": config["training"]["recovery"]}
+    chosen = {axis: config[axis] for axis in axes}
+    return {**scores_parts(config), **chosen, "recovery": config["training"]["recovery"], **dict(_optional(config))}
+
+
+def _optional(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What counts only where it is asked for: a temperature of no teacher changes nothing."""
+    if config["training"]["distillation"]["weight"]:
+        yield "distillation", config["training"]["distillation"]
+    if config["accept"]["drop"] is not None:
+        yield "accept", config["accept"]
+    yield from ((axis, config[axis]) for axis in ("compression", "export") if config[axis])
 
 
 def identity(parts: Any) -> str:

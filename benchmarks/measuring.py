@@ -1,10 +1,11 @@
-"""What a network costs: size and latency."""
+"""What a network costs: size, latency, throughput, memory."""
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save
@@ -51,16 +52,24 @@ def macs(model: nn.Module, example: Tensor) -> int:
     return counter.get_total_flops() // 2
 
 
+def sampling(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How `latencies` samples, of a configuration that also says with how many threads."""
+    return {key: config[key] for key in ("batches", "repeats", "seconds")}
+
+
 @torch.inference_mode()
 def latencies(
     networks: dict[str, nn.Module], example: Tensor, batches: Sequence[int], repeats: int, seconds: float
-) -> dict[str, dict[str, list[float]]]:
-    """Seconds per forward pass: every sample, by network and batch size.
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, float]]:
+    """Seconds per forward pass: every sample, by network and batch size; and by batch size the contention.
+
+    Contention is the share of the time in which others kept this thread from computing: 0 on a quiet machine.
 
     The networks take turns, in rotating order, so that a drift of the machine meets all alike; three turns warm up. A
     batch size ends after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
     """
     samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
+    contention: dict[str, float] = {}
     order = deque(networks.items())
     for batch in batches:
         x = example[:1].expand(batch, *example.shape[1:]).contiguous()
@@ -70,23 +79,39 @@ def latencies(
         while len(turns) < repeats and (len(turns) < 5 or time.perf_counter() - start < seconds):
             turns.append(_turn(order, x))
         for name in networks:
-            samples[name][str(batch)] = [float(f"{turn[name]:.4g}") for turn in turns]
-    return samples
+            samples[name][str(batch)] = [float(f"{turn[name].wall:.4g}") for turn in turns]
+        taken = [timed for turn in turns for timed in turn.values()]
+        contention[str(batch)] = round(1 - sum(t.busy for t in taken) / sum(t.wall for t in taken), 3)
+    return samples, contention
 
 
-def _turn(order: deque[tuple[str, nn.Module]], x: Tensor) -> dict[str, float]:
+class Timed(NamedTuple):
+    """Seconds of a forward pass, and of those the ones in which its thread computed."""
+
+    wall: float
+    busy: float
+
+
+def _turn(order: deque[tuple[str, nn.Module]], x: Tensor) -> dict[str, Timed]:
     order.rotate()  # who comes first pays for cold caches
-    return {name: _seconds(model.eval(), x) for name, model in order}
+    return {name: _timed(model.eval(), x) for name, model in order}
 
 
-def _seconds(model: nn.Module, x: Tensor) -> float:
-    _wait(x.device)
-    start = time.perf_counter()
+def _timed(model: nn.Module, x: Tensor) -> Timed:
+    if x.device.type == "cuda":
+        return _timed_on_gpu(model, x)
+    start, busy = time.perf_counter(), time.thread_time()
     model(x)
-    _wait(x.device)
-    return time.perf_counter() - start
+    return Timed(time.perf_counter() - start, time.thread_time() - busy)
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _timed_on_gpu(model: nn.Module, x: Tensor) -> Timed:
+    """By the device's own clock; nobody else computes between two of its events."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(x.device)
+    start.record()
+    model(x)
+    end.record()
+    torch.cuda.synchronize(x.device)
+    seconds = start.elapsed_time(end) / 1000
+    return Timed(seconds, seconds)

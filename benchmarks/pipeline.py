@@ -1,7 +1,6 @@
 """One run, from its configuration to its record: train or recall, score, remove, recover, measure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from math import isnan
@@ -11,17 +10,16 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks import measuring, provenance, stages
+from benchmarks import deployment, measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
-from benchmarks.preparation import Setup, build, prepare
+from benchmarks.preparation import Setup, prepare
+from benchmarks.recovery import Recovery, restarted
 from benchmarks.stages import Ask
 from methods import surgery
 from methods.costs import coverage
-from methods.criterion import Scores
 from methods.granularity import Weight
-from methods.pruning import Pruned, Round, Score, prune
-from methods.regrowth import growth
+from methods.pruning import Pruned, Round, prune
 
 
 def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -32,9 +30,12 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     setup = prepare(config)
     dense = _dense(config, setup)
     watch = Stopwatch()
-    pruned = _prune(config, setup, dense.model, watch)
+    recovery = Recovery(config, setup, dense.model, watch)
+    pruned = _prune(config, setup, dense.model, recovery)
+    networks = {"dense": dense.model, "control": _control(setup, dense.model, pruned), "pruned": pruned.model}
+    compressed = deployment.compress(config, recovery, pruned.model)
     with watch("measuring_seconds"):
-        measured = _measure(config, setup, dense.model, pruned)
+        measured = _measure(config, setup, networks, compressed)
     cost = {
         "scoring_seconds": _short(sum(r.scores.seconds for r in pruned.rounds)),
         "evaluations": sum(r.scores.evaluations for r in pruned.rounds),
@@ -42,7 +43,8 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         **{name: _short(seconds) for name, seconds in watch.seconds.items()},
     }
     stages.keep(_cache(config, "pruned", run_parts), pruned)
-    return {**_about(config, choices, setup, pruned), **measured, "cost": cost, **_where(setup)}
+    about = {**_about(config, choices, setup, pruned), "acceptance": recovery.verdict(pruned)}
+    return {**about, **measured, "cost": cost, **_where(setup)}
 
 
 def _dense(config: Mapping[str, Any], setup: Setup) -> stages.Dense:
@@ -85,48 +87,15 @@ def _cache(config: Mapping[str, Any], stage: str, parts: Callable[[Mapping[str, 
     return Path(config["results"], "cache", stage, f"{identity(parts(config))}.safetensors")
 
 
-def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Stopwatch) -> Pruned:
+def _prune(config: Mapping[str, Any], setup: Setup, dense: nn.Module, recovery: Recovery) -> Pruned:
     """The pruned and recovered network, watched on the validation part."""
-
-    def recover(model: nn.Module, start: int, stop: int) -> None:
-        with watch("recovery_seconds"):
-            setup.task.train(model, setup.data.train, setup.recovery, config["seed"], start, stop)
-
-    def evaluate(model: nn.Module) -> float:
-        with watch("measuring_seconds"):
-            return setup.task.evaluate(model, setup.data.validation)[setup.task.metric]
-
     path = _cache(config, "scores", scores_parts)
     score = stages.scorer(setup.criterion, _evidence(config, setup), config["seed"], path)
-    comparable, grow = instantiate(config["allocation"]), _growth(config, setup)
-    if not config["method"].get("restart"):
-        return prune(dense, setup.plan, score, comparable, recover, evaluate, grow)
-    pruned = prune(dense, setup.plan, score, comparable, evaluate=evaluate, grow=grow)
-    with watch("recovery_seconds"):
-        model = _restarted(config, setup, pruned)
-    return replace(pruned, model=model, rounds=[*pruned.rounds[:-1], replace(pruned.rounds[-1], after=evaluate(model))])
-
-
-def _growth(config: Mapping[str, Any], setup: Setup) -> Score:
-    """Where weights would grow: as the batch of the training part says that recovery sees next."""
-
-    @stages.timed
-    def grow(model: nn.Module, groups: Sequence, step: int) -> Scores:
-        batch = {"part": setup.data.train, "recipe": setup.recovery, "seed": config["seed"], "step": step}
-        return growth(model, groups, partial(setup.task.loss_at, **batch))
-
-    return grow
-
-
-def _restarted(config: Mapping[str, Any], setup: Setup, pruned: Pruned) -> nn.Module:
-    """The pruned architecture from its initial weights, with all the training that others get: dense, then recovery."""
-    network = {key: value for key, value in config["model"]["network"].items() if key != "weights"}
-    untrained = {**config, "checkpoint": None, "model": {**config["model"], "network": network}}
-    initial = build(untrained, setup.data, setup.example)
-    model, _ = setup.plan.granularity.remove(initial, setup.plan.groups, pruned.rounds[-1].kept)
-    for recipe in (instantiate(config["training"]["dense"]), setup.recovery):
-        setup.task.train(model, setup.data.train, recipe, config["seed"])
-    return setup.plan.granularity.finish(model)
+    comparable = instantiate(config["allocation"])
+    if config["method"].get("restart"):
+        pruned = prune(dense, setup.plan, score, comparable, evaluate=recovery.evaluate, grow=recovery.grow)
+        return restarted(config, recovery, pruned)
+    return prune(dense, setup.plan, score, comparable, recovery, recovery.evaluate, recovery.grow)
 
 
 def _evidence(config: Mapping[str, Any], setup: Setup) -> Ask | None:
@@ -136,19 +105,26 @@ def _evidence(config: Mapping[str, Any], setup: Setup) -> Ask | None:
     return None
 
 
-def _measure(config: Mapping[str, Any], setup: Setup, dense: nn.Module, pruned: Pruned) -> dict[str, Any]:
-    """Metrics on the test part, read once, size and latency of the dense and the pruned network; latency of a mask."""
-    networks = {"dense": dense, "pruned": pruned.model, "control": _control(setup, dense, pruned)}
-    latencies = measuring.latencies(networks, setup.example, **config["latency"])
+def _measure(
+    config: Mapping[str, Any], setup: Setup, networks: Mapping[str, nn.Module], compressed: Mapping[str, nn.Module]
+) -> dict[str, Any]:
+    """Metrics on the test part, read once, size and latency of the dense and the pruned network; latency of a mask.
+
+    With them, if they are asked for, what becomes of the networks in compression and export.
+    """
+    samples, contention = measuring.latencies(networks, setup.example, **measuring.sampling(config["latency"]))
+    judged = {name: setup.task.evaluate(networks[name], setup.data.test) for name in ("dense", "pruned")}
     measured = {
-        name: {
-            **setup.task.evaluate(networks[name], setup.data.test),
-            **measuring.size(networks[name], setup.example),
-            "latency": latencies[name],
-        }
-        for name in ("dense", "pruned")
+        name: {**metrics, **measuring.size(networks[name], setup.example), "latency": samples[name]}
+        for name, metrics in judged.items()
     }
-    return {**measured, "control": {"latency": latencies["control"]}}
+    artefacts = []
+    if config["compression"] or config["export"]:
+        shipped = deployment.ship(
+            config, setup, {**networks, **compressed}, _cache(config, "artefacts", run_parts).with_suffix("")
+        )
+        artefacts = list(deployment.measure(config, setup, shipped, judged))
+    return {**measured, "control": {"latency": samples["control"]}, "contention": contention, "artefacts": artefacts}
 
 
 def _control(setup: Setup, dense: nn.Module, pruned: Pruned) -> nn.Module:

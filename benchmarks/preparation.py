@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from torch import Tensor, nn
 from benchmarks import checkpoints, provenance
 from benchmarks.data import Data
 from benchmarks.identity import identity
+from benchmarks.rehearsal import rehearse, rehearse_stages
 from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.attention import separate
-from methods.game import Evidence
-from methods.groups import Group
 from methods.pruning import Plan, plan
 
 
@@ -64,7 +62,8 @@ def prepare(config: Mapping[str, Any]) -> Setup:
             table,
         )
     criterion = instantiate(config["method"]["criterion"])
-    _rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
+    rehearse_stages(config, task, network)
+    rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
     return Setup(device, task, data, network, example, chosen, criterion, recovery)
 
 
@@ -133,43 +132,6 @@ def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
             f"dataset={dataset} has no {missing[0]}, which this model is built for: choose another of them"
         )
     return {name: known[name] for name in names}
-
-
-def _rehearse(criterion: Any, network: nn.Module, evidence: Evidence, chosen: Plan, config: Mapping[str, Any]) -> None:
-    """Score a little, so that an option that cannot work shows before the training, not after it."""
-    groups = chosen.groups
-    try:
-        if "worth" in config["method"]["criterion"]:
-            _start(criterion, network, groups, evidence, config["seed"])
-        if "examples" in config["method"] and isinstance(groups[0], Group):
-            groups = [_pair(groups[0])]
-        criterion(network, groups, evidence, config["seed"])
-    except (TypeError, RuntimeError) as error:
-        options = {key: value for key, value in config["method"]["criterion"].items() if not key.startswith("_")}
-        raise ValueError(f"method cannot work with the options {options}: {error}") from error
-
-
-class _Started(Exception):
-    """The first coalition is asked for: nothing has spoken against the game."""
-
-
-def _start(criterion: Any, network: nn.Module, groups: Sequence[Group], evidence: Evidence, seed: int) -> None:
-    """Prepare the games of the first, the smallest and the largest group, whose size or memory can be too much."""
-
-    def worth(outputs: Tensor, targets: Tensor) -> Tensor:
-        raise _Started
-
-    def size(group: Group) -> int:
-        return len(group.ids)
-
-    for group in {g.name: g for g in (groups[0], min(groups, key=size), max(groups, key=size))}.values():
-        with suppress(_Started):
-            criterion(network, [group], evidence, seed, worth=worth)
-
-
-def _pair(group: Group) -> Group:
-    """The first two units of a group, as a group."""
-    return replace(group, ids=group.ids[:2], slices=tuple(replace(s, index=s.index[:2]) for s in group.slices))
 
 
 def _device(name: str) -> torch.device:

@@ -1,5 +1,6 @@
 """Deep Q-learning (Mnih et al. 2015), as a task: the targets are not known, they are learned by acting."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.cartpole import ACTIONS, LONGEST, Transitions, episodes, step
 from benchmarks.data import Data, Part
+from benchmarks.distillation import Teacher
 from benchmarks.sampling import seed_of
 from benchmarks.training import Recipe, rate, require_finite
 from methods.game import Evidence
@@ -28,9 +30,13 @@ class Rollout(nn.Sequential):
             self.add_module(name, layer)
 
     def forward(self, starts: Tensor) -> Tensor:
-        values = super().forward
-        played = episodes(lambda states: values(states).argmax(dim=1), starts)
-        return sum((going.float() for _, going in played), torch.zeros(len(starts), device=starts.device))
+        return returns(super().forward, starts)
+
+
+def returns(values: Callable[[Tensor], Tensor], starts: Tensor) -> Tensor:
+    """The returns (B,) of the episodes from `starts` (B, 4) in which the action of the largest value is taken."""
+    played = episodes(lambda states: values(states).argmax(dim=1), starts)
+    return sum((going.float() for _, going in played), torch.zeros(len(starts), device=starts.device))
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class QLearning:
     def data(self, data: Data) -> Data:
         """Starting states, as they are."""
         return data
+
+    def taught(self, teacher: Teacher) -> "QLearning":
+        """Raises ValueError: values of actions are learned from experience only."""
+        raise ValueError("Q-learning has no distillation here: set training.distillation.weight=0")
 
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]:
         """The network that criteria ask, and the examples: starting states, or the transitions of its own episodes."""
@@ -112,8 +122,8 @@ class QLearning:
     def evaluate(self, model: nn.Module, part: Part) -> dict[str, float]:
         """The mean return over greedy episodes from every starting state, as a share of the longest episode's."""
         starts, _ = part.draw(len(part), 0)
-        returns = Rollout(model.eval())(starts)  # type: ignore[arg-type]
-        return {"return": float(returns.mean()) / LONGEST, "worst": float(returns.min()) / LONGEST}
+        found = returns(model.eval(), starts)
+        return {"return": float(found.mean()) / LONGEST, "worst": float(found.min()) / LONGEST}
 
 
 class _Experience:

@@ -24,10 +24,27 @@ class Recipe:
 
 
 @dataclass
+class Distillation:
+    """benchmarks.distillation.Teacher, as configuration."""
+
+    weight: float = MISSING
+    temperature: float = MISSING
+
+
+@dataclass
 class Training:
     dense: Recipe = MISSING
     recovery: Recipe = MISSING
     frequency: int = MISSING
+    distillation: Distillation = MISSING
+
+
+@dataclass
+class Accept:
+    """What a pruned network may lose, in the task's metric on validation data, and how often it may recover again."""
+
+    drop: float | None = None
+    rounds: int = 3
 
 
 @dataclass
@@ -41,11 +58,12 @@ class Budget:
 
 @dataclass
 class Latency:
-    """How latency is sampled: batch sizes, and turns or seconds of each, whichever ends first."""
+    """How latency is sampled: batch sizes, and turns or seconds of each, whichever ends first; threads of exports."""
 
     batches: list[int] = field(default_factory=lambda: [1, 64])
     repeats: int = 30
     seconds: float = 10.0
+    threads: list[int | None] = field(default_factory=lambda: [1, None])
 
 
 @dataclass
@@ -70,6 +88,7 @@ class Run:
     allocation: Any = MISSING
     training: Training = MISSING
     checkpoint: str | None = None
+    accept: Accept = field(default_factory=Accept)
     keep: Any = 0.5  # a fraction, or a list of them: a run each
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
@@ -79,6 +98,8 @@ class Run:
     device: Device = Device.auto
     threads: int | None = None
     memory: float = 2.0**31
+    compression: Any = field(default_factory=dict)
+    export: Any = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
     wandb: Tracker = field(default_factory=Tracker)
 

@@ -13,8 +13,8 @@ MEANS = (
     "nonzero_parameters",
     "macs",
     "bytes",
-    "compression",
-    "nonzero_compression",
+    "compression_ratio",
+    "nonzero_compression_ratio",
     "speedup_macs",
     "bytes_ratio",
 )
@@ -51,6 +51,8 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
         difference = paired_difference(100 * pairs["quality"], 100 * pairs["magnitude_quality"])
     return {
         "n": len(rows),
+        "rejected": rows["rejected"].sum(min_count=1),
+        "contention": rows["contention"].max(),
         "quality": quality,
         "quality_ci95": half_width,
         "pairs": len(pairs),

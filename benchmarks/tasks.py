@@ -1,29 +1,33 @@
 """What a network is for: how it is trained and how it is judged. Data and networks fit a task; methods know of none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.data import Data, Part, in_order
-from benchmarks.training import Loss, Recipe, loss_at, train
+from benchmarks.distillation import Imitation, Teacher
+from benchmarks.training import Recipe, loss_at, train
 from methods.game import Evidence
 
+Loss = Callable[[Any, Tensor], Tensor]  # of a batch: outputs and targets to a scalar
 Judge = Callable[[Tensor, Tensor], dict[str, Tensor]]  # of a batch: outputs and targets to metrics (B,) by name
 
 
 class Task(Protocol):
     """What differs between tasks; `metric` names what tables report, 1 at best.
 
-    `data` gives a data set this task's targets; `evidence` is the network as criteria ask it, and the examples.
+    `data` gives a data set this task's targets; `evidence` is the network as criteria ask it, and the examples;
+    `taught` is this task, trained by a teacher's outputs as well (ValueError where outputs cannot be imitated).
     """
 
     metric: str
 
     def data(self, data: Data) -> Data: ...
+    def taught(self, teacher: Teacher) -> "Task": ...
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]: ...
     def train(
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
@@ -36,17 +40,25 @@ class Task(Protocol):
 class Supervised:
     """Targets are known: `loss` trains a batch, `judge` tells the metrics of each example.
 
-    With `reconstruct`, targets are the inputs themselves.
+    With `reconstruct`, targets are the inputs themselves. `imitate` compares outputs with a teacher's, if there is one.
     """
 
     metric: str
     loss: Loss
     judge: Judge
     reconstruct: bool = False
+    imitate: Imitation | None = None
+    teacher: Teacher | None = None
 
     def data(self, data: Data) -> Data:
         """The data with this task's targets."""
         return data.reconstructing() if self.reconstruct else data
+
+    def taught(self, teacher: Teacher) -> "Supervised":
+        """The same, whose training also follows `teacher`. Raises ValueError where outputs cannot be imitated."""
+        if self.imitate is None:
+            raise ValueError("the outputs of this task cannot be distilled: set training.distillation.weight=0")
+        return replace(self, teacher=teacher)
 
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]:
         """The network itself, and a stratified sample of the part."""
@@ -56,11 +68,20 @@ class Supervised:
         self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
     ) -> None:
         """See benchmarks.training.train."""
-        train(model, part, recipe, self.loss, seed, start, stop)
+        train(model, part, recipe, self.learn, seed, start, stop)
 
     def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor:
         """See benchmarks.training.loss_at."""
-        return loss_at(model, part, recipe, self.loss, seed, step)
+        return loss_at(model, part, recipe, self.learn, seed, step)
+
+    def learn(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of a batch, a scalar; with a teacher, a weighted mean of that and of what sets the outputs apart."""
+        outputs = model(x)
+        loss = self.loss(outputs, y)
+        if self.teacher is None or self.imitate is None:
+            return loss
+        apart = self.imitate(outputs, self.teacher(x), self.teacher.temperature)
+        return (1 - self.teacher.weight) * loss + self.teacher.weight * apart
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, part: Part, batch_size: int = 512) -> dict[str, float]:

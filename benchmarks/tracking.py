@@ -66,7 +66,7 @@ def tradeoff(record: Mapping[str, Any]) -> Iterator[list[Any]]:
 def summary(record: Mapping[str, Any]) -> dict[str, Any]:
     """The pruned network's row, and its ratios to the dense one, as W&B summary metrics."""
     dense, pruned = (dict(zip(COLUMNS, row, strict=True)) for row in tradeoff(record))
-    ratios = {"compression": "parameters", "speedup_macs": "macs", "speedup_latency_1": "latency_1"}
+    ratios = {"compression_ratio": "parameters", "speedup_macs": "macs", "speedup_latency_1": "latency_1"}
     return {
         **{name: value for name, value in pruned.items() if name != "network"},
         "drop": dense["quality"] - pruned["quality"],

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.data import Part, steps, steps_per_epoch
 
-Loss = Callable[[Any, Tensor], Tensor]  # of a batch: outputs and targets to a scalar
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of a network on a batch, inputs and targets: a scalar
 
 
 @dataclass
@@ -56,7 +56,7 @@ def loss_at(model: nn.Module, part: Part, recipe: Recipe, loss: Loss, seed: int,
     """The loss, a scalar with a gradient, of `model` in training mode on the batch that `step` of the recipe sees."""
     [(x, y)] = part.batches(steps(len(part), recipe.batch_size, seed, step, step + 1), seed, start=step)
     with _seeded(model, seed + step):
-        return loss(model.train()(x), y)
+        return loss(model.train(), x, y)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def rate(recipe: Recipe, total: int, start: int) -> Callable[[int], float]:
 
 def _step(model: nn.Module, x: Tensor, y: Tensor, loss: Loss, optimizer, scheduler) -> Tensor:
     optimizer.zero_grad(set_to_none=True)
-    value = loss(model(x), y)
+    value = loss(model, x, y)
     value.backward()
     optimizer.step()
     scheduler.step()

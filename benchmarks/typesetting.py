@@ -4,6 +4,8 @@ import pandas as pd
 
 from benchmarks.frame import PANEL
 
+BUSY = 0.1  # contention from which on latencies are flagged
+
 NOTES = """\
 - n: seeds. ± is the half width of the 95 % Student t interval over seeds; one seed has none.
 - accuracy %: top-1 on the test set; other tasks report another metric. vs magnitude: difference in points to \
@@ -15,7 +17,8 @@ magnitude pruning, paired by seed (in brackets: the number of pairs, where it is
 file: the same of bytes on disk; MACs: of multiply-accumulates, the theoretical speed-up.
 - latency @b: measured speed-up at batch b, the mean over seeds of median dense ÷ median pruned time; with one \
 seed, ± is half of the 95 % bootstrap interval over its samples. control: the same for a mask of zeros, which saves \
-no time: 1.00 if the timing is sound.
+no time: 1.00 if the timing is sound; busy: others took more than a tenth of the processor in one of the runs.
+- rejected: runs whose network lost more, on validation data, than `accept.drop` allows, after all its recoveries.
 - scoring s, evaluations: what the scores of a run cost, in seconds and forward passes, mean over seeds.
 """
 
@@ -89,11 +92,12 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
         "keep": panel["keep"].map("{:g}".format),
         "method": panel["label"],
         "n": panel["n"].map(str),
+        "rejected": _text(panel["rejected"], "{:.0f}"),
         _heading(panel["metric"].iloc[0]): _interval(panel, "quality", "{:.1f}"),
         "vs magnitude": _difference(panel),
         "unrecovered %": _interval(panel, "unrecovered", "{:.1f}"),
-        "compression": _text(panel["compression"], "{:.2f}×"),
-        "non-zero": _text(panel["nonzero_compression"], "{:.2f}×"),
+        "compression": _text(panel["compression_ratio"], "{:.2f}×"),
+        "non-zero": _text(panel["nonzero_compression_ratio"], "{:.2f}×"),
         "file": _text(panel["bytes_ratio"], "{:.2f}×"),
         "MACs": _text(panel["speedup_macs"], "{:.2f}×"),
         **{
@@ -106,6 +110,8 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
     }
     if text["non-zero"].equals(text["compression"]):
         del text["non-zero"]
+    if panel["rejected"].isna().all():
+        del text["rejected"]
     return pd.DataFrame(text)
 
 
@@ -131,4 +137,5 @@ def _difference(panel: pd.DataFrame) -> pd.Series:
 def _controls(panel: pd.DataFrame) -> pd.Series:
     """The ratios of all batch sizes in one column."""
     controls = panel.filter(regex="^control_").dropna(axis=1, how="all").apply(_text, form="{:.2f}")
-    return controls.agg(lambda row: " / ".join(filter(None, row)), axis=1)
+    busy = panel["contention"].gt(BUSY).map({True: " busy", False: ""})
+    return controls.agg(lambda row: " / ".join(filter(None, row)), axis=1) + busy

@@ -40,6 +40,8 @@ def record(
         "aggregate": aggregate,
         "estimator": estimator,
         "training": training,
+        "compression": "none",
+        "export": "none",
     }
     config = _config(choices, keep, seed, of, samples)
     name = sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
@@ -90,7 +92,14 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: i
         "checkpoint": None,
         "dataset": {"name": "digits", "root": "anywhere"},
         "model": {"_target_": choices["model"]},
-        "training": {"dense": {"recipe": choices["training"]}, "recovery": {"recipe": choices["training"]}},
+        "training": {
+            "dense": {"recipe": choices["training"]},
+            "recovery": {"recipe": choices["training"]},
+            "distillation": {"weight": 0.0, "temperature": 4.0},
+        },
+        "accept": {"drop": None, "rounds": 3},
+        "compression": {},
+        "export": {},
         "method": {"criterion": criterion},
         "keep": keep,
         "seed": seed,
@@ -120,6 +129,9 @@ def _networks(accuracy: float, noise: float, keep: float, seed: int, granularity
         "dense": {**dense, "latency": latency(1)},
         "pruned": {**pruned, "latency": latency(removed**0.5)},
         "control": {"latency": latency(1)},
+        "contention": {"1": 0.01, "64": 0.02},
+        "artefacts": [],
+        "acceptance": None,
     }
 
 

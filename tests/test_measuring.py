@@ -38,11 +38,12 @@ def test_size_counts_zeros_and_the_bytes_of_the_file(tmp_path):
 
 def test_latencies_keep_every_sample_of_every_network():
     model, x, _ = network("mlp")
-    samples = measuring.latencies({"a": model, "b": model}, x, batches=(1, 3), repeats=7, seconds=60)
+    samples, contention = measuring.latencies({"a": model, "b": model}, x, batches=(1, 3), repeats=7, seconds=60)
     assert {name: {batch: len(s) for batch, s in of.items()} for name, of in samples.items()} == {
         "a": {"1": 7, "3": 7},
         "b": {"1": 7, "3": 7},
     }
+    assert set(contention) == {"1", "3"} and max(contention.values()) < 1
     assert all(sample > 0 for of in samples.values() for s in of.values() for sample in s)
 
 
@@ -52,7 +53,7 @@ def test_latencies_end_with_their_time_but_not_before_five_samples():
             torch.ones(200, 200) @ torch.ones(200, 200)
             return x
 
-    samples = measuring.latencies({"slow": Slow()}, torch.ones(1, 1), batches=(1,), repeats=10**6, seconds=0)
+    samples, _ = measuring.latencies({"slow": Slow()}, torch.ones(1, 1), batches=(1,), repeats=10**6, seconds=0)
     assert len(samples["slow"]["1"]) == 5
 
 
@@ -63,5 +64,5 @@ def test_latencies_tell_a_slower_network_from_a_faster_one():
         def forward(self, x):
             return [x @ x for _ in range(1000)][-1]
 
-    samples = measuring.latencies({"fast": nn.Identity(), "slow": Slow()}, torch.ones(50, 50)[None], (1,), 5, 60)
+    samples, _ = measuring.latencies({"fast": nn.Identity(), "slow": Slow()}, torch.ones(50, 50)[None], (1,), 5, 60)
     assert median(samples["slow"]["1"]) > median(samples["fast"]["1"])

@@ -161,9 +161,7 @@ def test_what_is_left_whole_is_told():
         groups.find(model, x)
 
 
-@pytest.mark.parametrize(
-    ("family", "name"), [("shufflenet_v2_x0_5", "ShuffleNetV2"), ("swin_t", "SwinTransformer")]
-)
+@pytest.mark.parametrize(("family", "name"), [("shufflenet_v2_x0_5", "ShuffleNetV2"), ("swin_t", "SwinTransformer")])
 def test_channels_that_cannot_be_followed_are_told_in_one_line(family, name):
     with pytest.raises(ValueError, match=f"Torch-Pruning cannot follow the channels of {name}"):
         groups.find(models.get_model(family, num_classes=10).eval(), torch.randn(2, 3, 64, 64))

@@ -38,7 +38,7 @@ def test_a_row_holds_the_numbers_of_its_record():
     assert found["quality"] == one["pruned"]["accuracy"]
     assert found["unrecovered"] == one["rounds"][-1]["before"]
     assert found["drop"] == one["dense"]["accuracy"] - one["pruned"]["accuracy"]
-    assert found["compression"] == 37866 / 9466
+    assert found["compression_ratio"] == 37866 / 9466
     assert found["speedup_macs"] == one["dense"]["macs"] / one["pruned"]["macs"]
     times = [np.median(one[network]["latency"]["64"]) for network in ("dense", "pruned", "control")]
     assert found["speedup_latency_64"] == times[0] / times[1]
@@ -176,8 +176,8 @@ def test_one_seed_has_no_interval_but_its_latency_does():
 def test_masks_are_no_speed_up_and_no_smaller_file():
     table = tables.tradeoff(frame([record("magnitude", granularity="weight", keep=0.25)]))
     found = row(table, "magnitude", 0.25)
-    assert (found["compression"], found["bytes_ratio"], found["speedup_macs"]) == (1, 1, 1)
-    assert found["nonzero_compression"] == pytest.approx(4, rel=1e-3)
+    assert (found["compression_ratio"], found["bytes_ratio"], found["speedup_macs"]) == (1, 1, 1)
+    assert found["nonzero_compression_ratio"] == pytest.approx(4, rel=1e-3)
     assert "non-zero" in typesetting.markdown(table)
 
 

@@ -1,0 +1,87 @@
+"""How a run's network recovers: by the recipe that all get, by a teacher, and with more where too much is lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from torch import nn
+
+from benchmarks.distillation import Teacher
+from benchmarks.measuring import Stopwatch
+from benchmarks.preparation import Setup, build
+from benchmarks.sampling import seed_of
+from benchmarks.stages import timed
+from benchmarks.tasks import Task
+from methods.criterion import Scores
+from methods.pruning import Pruned
+from methods.regrowth import growth
+
+
+class Recovery:
+    """What `methods.pruning.prune` asks of training: to recover, to evaluate, and to say where weights would grow.
+
+    More training is given, at most `accept.rounds` times, while the final network loses more than `accept.drop` of the
+    dense network's metric on the validation part; `extra` counts it.
+    """
+
+    def __init__(self, config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Stopwatch):
+        self.setup, self.watch, self.seed, self.accept = setup, watch, config["seed"], config["accept"]
+        self.task = _taught(setup.task, dense, config["training"]["distillation"])
+        self.dense = self.evaluate(dense) if self.accept["drop"] is not None else None
+        self.extra = 0
+
+    def __call__(self, model: nn.Module, start: int, stop: int) -> None:
+        """Train `model` in place for the steps [start, stop); after the last of them, until it is accepted."""
+        self.train(model, self.seed, start, stop)
+        if self.accept["drop"] is not None and start < stop == self.setup.plan.steps:
+            while self.extra < self.accept["rounds"] and not self.accepts(self.evaluate(model)):
+                self.extra += 1
+                self.train(model, seed_of("more recovery", self.seed, self.extra))
+
+    def train(self, model: nn.Module, seed: int, start: int = 0, stop: int | None = None) -> None:
+        """Steps [start, stop) of the recovery's recipe, in place."""
+        with self.watch("recovery_seconds"):
+            self.task.train(model, self.setup.data.train, self.setup.recovery, seed, start, stop)
+
+    def evaluate(self, model: nn.Module) -> float:
+        """The metric on the validation part."""
+        with self.watch("measuring_seconds"):
+            return self.setup.task.evaluate(model, self.setup.data.validation)[self.setup.task.metric]
+
+    def accepts(self, quality: float) -> bool:
+        """Whether a network of this quality loses no more than may be lost."""
+        return self.dense is None or self.dense - quality <= self.accept["drop"]
+
+    def verdict(self, pruned: Pruned) -> dict[str, Any] | None:
+        """What the record says of acceptance; None where nobody asked."""
+        if self.dense is None:
+            return None
+        quality = pruned.rounds[-1].after
+        told = {"dense": self.dense, "pruned": quality, "extra_recoveries": self.extra}
+        return {"drop": self.accept["drop"], **told, "accepted": self.accepts(quality)}
+
+    @timed
+    def grow(self, model: nn.Module, groups: Sequence, step: int) -> Scores:
+        """Where weights would grow: as the batch of the training part says that recovery sees next."""
+        batch = {"part": self.setup.data.train, "recipe": self.setup.recovery, "seed": self.seed, "step": step}
+        return growth(model, groups, partial(self.task.loss_at, **batch))
+
+
+def _taught(task: Task, dense: nn.Module, distillation: Mapping[str, float]) -> Task:
+    return task.taught(Teacher(dense, **distillation)) if distillation["weight"] else task
+
+
+def restarted(config: Mapping[str, Any], recovery: Recovery, pruned: Pruned) -> Pruned:
+    """The pruned architecture from its initial weights, with all the training that others get: dense, then recovery."""
+    setup = recovery.setup
+    network = {key: value for key, value in config["model"]["network"].items() if key != "weights"}
+    untrained = {**config, "checkpoint": None, "model": {**config["model"], "network": network}}
+    initial = build(untrained, setup.data, setup.example)
+    model, _ = setup.plan.granularity.remove(initial, setup.plan.groups, pruned.rounds[-1].kept)
+    with recovery.watch("recovery_seconds"):
+        setup.task.train(model, setup.data.train, instantiate(config["training"]["dense"]), recovery.seed)
+    recovery.train(model, recovery.seed)
+    last = replace(pruned.rounds[-1], after=recovery.evaluate(model))
+    return replace(pruned, model=setup.plan.granularity.finish(model), rounds=[*pruned.rounds[:-1], last])

@@ -1,0 +1,1 @@
+"""What follows pruning: smaller weights, by factors, codebooks and integers."""
