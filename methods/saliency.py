@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from methods.criterion import Scores
 from methods.game import Evidence, Worth
@@ -41,7 +42,8 @@ def grasp(
     model, weights = _plain(model)
     products = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
-        gradients = torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values()), create_graph=True)
+        with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no second derivative
+            gradients = torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values()), create_graph=True)
         flow = torch.stack([(gradient * gradient.detach()).sum() for gradient in gradients]).sum()
         _add(products, torch.autograd.grad(flow, list(weights.values())), share)
     saliency = {name: hg * w for (name, w), hg in zip(weights.items(), products, strict=True)}
