@@ -1,10 +1,11 @@
 """What a network costs: size, latency, throughput, memory."""
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from random import Random
 from typing import Any, NamedTuple
 
 import torch
@@ -65,19 +66,20 @@ def latencies(
 
     Contention is the share of the time in which others kept this thread from computing: 0 on a quiet machine.
 
-    The networks take turns, in rotating order, so that a drift of the machine meets all alike; three turns warm up. A
+    The networks take turns, in an order that is drawn anew for each, so that a drift of the machine meets all alike and
+    nobody always follows the same one; every pass that is timed follows one that is not, and three turns warm up. A
     batch size ends after `repeats` turns, or sooner, with at least five, once `seconds` have passed.
     """
     samples: dict[str, dict[str, list[float]]] = {name: {} for name in networks}
     contention: dict[str, float] = {}
-    order = deque(networks.items())
+    order, shuffle = list(networks.items()), Random(0).shuffle
     for batch in batches:
         x = example[:1].expand(batch, *example.shape[1:]).contiguous()
         for _ in range(3):
-            _turn(order, x)
+            _turn(order, x, shuffle)
         turns, start = [], time.perf_counter()
         while len(turns) < repeats and (len(turns) < 5 or time.perf_counter() - start < seconds):
-            turns.append(_turn(order, x))
+            turns.append(_turn(order, x, shuffle))
         for name in networks:
             samples[name][str(batch)] = [float(f"{turn[name].wall:.4g}") for turn in turns]
         taken = [timed for turn in turns for timed in turn.values()]
@@ -92,14 +94,15 @@ class Timed(NamedTuple):
     busy: float
 
 
-def _turn(order: deque[tuple[str, nn.Module]], x: Tensor) -> dict[str, Timed]:
-    order.rotate()  # who comes first pays for cold caches
+def _turn(order: list[tuple[str, nn.Module]], x: Tensor, shuffle: Callable[[list], None]) -> dict[str, Timed]:
+    shuffle(order)
     return {name: _timed(model.eval(), x) for name, model in order}
 
 
 def _timed(model: nn.Module, x: Tensor) -> Timed:
     if x.device.type == "cuda":
         return _timed_on_gpu(model, x)
+    model(x)  # or it would pay for the caches that another network left behind
     start, busy = time.perf_counter(), time.thread_time()
     model(x)
     return Timed(time.perf_counter() - start, time.thread_time() - busy)
@@ -108,6 +111,7 @@ def _timed(model: nn.Module, x: Tensor) -> Timed:
 def _timed_on_gpu(model: nn.Module, x: Tensor) -> Timed:
     """By the device's own clock; nobody else computes between two of its events."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    model(x)
     torch.cuda.synchronize(x.device)
     start.record()
     model(x)

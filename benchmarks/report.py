@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, records, tables, typesetting
+from benchmarks import figures, records, shipped, tables, typesetting
 from benchmarks.frame import frame
 
 TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
+SHIPPED = ("shipped.md", "shipped.tex", "shipped.csv")
 FIGURES = ("tradeoff.png", "tradeoff.pdf")
 
 
@@ -27,7 +28,19 @@ def report(folder: Path) -> str:
         records.write_text(folder / name, content)
     for name in FIGURES:
         figures.save(figures.tradeoff(table), folder / name)
-    return text
+    return text + _shipped(folder, found)
+
+
+def _shipped(folder: Path, found: Sequence[Mapping[str, Any]]) -> str:
+    """Write the tables of what the runs ship, if they ship anything; returns the Markdown one."""
+    table = shipped.shipped(found)
+    if table.empty:
+        return ""
+    title = f"# What is shipped: {folder.name}\n\nMeasured on {'; '.join(_machines(found))}."
+    text = f"{title}\n\n{shipped.markdown(table)}\n## Notes\n\n{shipped.NOTES}"
+    for name, content in zip(SHIPPED, (text, shipped.latex(table), typesetting.csv(table)), strict=True):
+        records.write_text(folder / name, content)
+    return "\n" + text
 
 
 def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
@@ -85,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("Written:", *(f"  {folder / name}" for name in (*TABLES, *FIGURES)), sep="\n")
+    written = (folder / name for name in (*TABLES, *SHIPPED, *FIGURES))
+    print("Written:", *(f"  {path}" for path in written if path.exists()), sep="\n")
     return 0
 
 

@@ -35,7 +35,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 def _markdown(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
     cells = _cells(panel)
-    for column in ("method", _heading(metric)):
+    for column in ("method", heading(metric)):
         cells[column] = cells[column].where(~panel["best"], "**" + cells[column] + "**")
     sides = ["left" if column == "method" else "right" for column in cells]
     text = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
@@ -62,11 +62,11 @@ def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) 
     cells = _cells(panel)
     cells["keep"] = cells["keep"].mask(cells["keep"].duplicated(), "")
     bold = pd.DataFrame("", index=cells.index, columns=cells.columns)
-    bold.loc[panel["best"], ["method", _heading(metric)]] = "textbf:--rwrap;"
+    bold.loc[panel["best"], ["method", heading(metric)]] = "textbf:--rwrap;"
     style = cells.style.hide(axis="index").apply(lambda _: bold, axis=None)
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
     caption = f"{dataset}, {model}, budget in {of}. {_dense_line(panel)}".replace("_", "\\_")
-    return _typeset(
+    return typeset(
         style.to_latex(
             hrules=True,
             column_format="rl" + "r" * (cells.shape[1] - 2),
@@ -78,7 +78,7 @@ def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) 
     )
 
 
-def _typeset(text: str) -> str:
+def typeset(text: str) -> str:
     """Signs that LaTeX has commands for, and a width that a page has."""
     for sign, command in {"±": "$\\pm$", "×": "$\\times$", "−": "$-$", "·": "$\\cdot$"}.items():
         text = text.replace(sign, command)
@@ -88,54 +88,57 @@ def _typeset(text: str) -> str:
 
 def _cells(panel: pd.DataFrame) -> pd.DataFrame:
     """A trade-off table as it is read: one column of text for each number and its interval."""
-    text = {
+    columns = {
         "keep": panel["keep"].map("{:g}".format),
         "method": panel["label"],
         "n": panel["n"].map(str),
-        "rejected": _text(panel["rejected"], "{:.0f}"),
-        _heading(panel["metric"].iloc[0]): _interval(panel, "quality", "{:.1f}"),
+        "rejected": text(panel["rejected"], "{:.0f}"),
+        heading(panel["metric"].iloc[0]): interval(panel, "quality", "{:.1f}"),
         "vs magnitude": _difference(panel),
-        "unrecovered %": _interval(panel, "unrecovered", "{:.1f}"),
-        "compression": _text(panel["compression_ratio"], "{:.2f}×"),
-        "non-zero": _text(panel["nonzero_compression_ratio"], "{:.2f}×"),
-        "file": _text(panel["bytes_ratio"], "{:.2f}×"),
-        "MACs": _text(panel["speedup_macs"], "{:.2f}×"),
+        "unrecovered %": interval(panel, "unrecovered", "{:.1f}"),
+        "compression": text(panel["compression_ratio"], "{:.2f}×"),
+        "non-zero": text(panel["nonzero_compression_ratio"], "{:.2f}×"),
+        "file": text(panel["bytes_ratio"], "{:.2f}×"),
+        "MACs": text(panel["speedup_macs"], "{:.2f}×"),
         **{
-            f"latency @{column.rsplit('_', 1)[1]}": _interval(panel, column, "{:.2f}", "×")
+            f"latency @{column.rsplit('_', 1)[1]}": interval(panel, column, "{:.2f}", "×")
             for column in panel.filter(regex=r"^speedup_latency_\d+$").dropna(axis=1, how="all")
         },
         "control": _controls(panel),
-        "scoring s": _text(panel["scoring_seconds"], "{:.3g}"),
-        "evaluations": _text(panel["evaluations"], "{:,.0f}"),
+        "scoring s": text(panel["scoring_seconds"], "{:.3g}"),
+        "evaluations": text(panel["evaluations"], "{:,.0f}"),
     }
-    if text["non-zero"].equals(text["compression"]):
-        del text["non-zero"]
+    if columns["non-zero"].equals(columns["compression"]):
+        del columns["non-zero"]
     if panel["rejected"].isna().all():
-        del text["rejected"]
-    return pd.DataFrame(text)
+        del columns["rejected"]
+    return pd.DataFrame(columns)
 
 
-def _heading(metric: str) -> str:
+def heading(metric: str) -> str:
+    """What stands above a task's metric."""
     return f"{metric.replace('_', ' ')} %"
 
 
-def _text(values: pd.Series, form: str) -> pd.Series:
+def text(values: pd.Series, form: str) -> pd.Series:
+    """Numbers in a format, nothing for those that are missing."""
     return values.map(lambda value: "" if pd.isna(value) else form.format(value).replace("-", "−"))
 
 
-def _interval(panel: pd.DataFrame, column: str, form: str, unit: str = "") -> pd.Series:
+def interval(panel: pd.DataFrame, column: str, form: str, unit: str = "") -> pd.Series:
+    """A column with the half width of its interval, which the column `…_ci95` has."""
     half_width = form.replace("+", "")
-    return _text(panel[column], f"{form}{unit}") + _text(panel[f"{column}_ci95"], f" ± {half_width}")
+    return text(panel[column], f"{form}{unit}") + text(panel[f"{column}_ci95"], f" ± {half_width}")
 
 
 def _difference(panel: pd.DataFrame) -> pd.Series:
     incomplete = (panel["pairs"] > 0) & (panel["pairs"] < panel["n"])
     pairs = panel["pairs"].map(" ({})".format).where(incomplete, "")
-    return _interval(panel, "difference", "{:+.1f}") + pairs
+    return interval(panel, "difference", "{:+.1f}") + pairs
 
 
 def _controls(panel: pd.DataFrame) -> pd.Series:
     """The ratios of all batch sizes in one column."""
-    controls = panel.filter(regex="^control_").dropna(axis=1, how="all").apply(_text, form="{:.2f}")
+    controls = panel.filter(regex="^control_").dropna(axis=1, how="all").apply(text, form="{:.2f}")
     busy = panel["contention"].gt(BUSY).map({True: " busy", False: ""})
     return controls.agg(lambda row: " / ".join(filter(None, row)), axis=1) + busy

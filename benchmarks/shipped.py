@@ -1,0 +1,125 @@
+"""What is shipped, as a table: quality, size and speed of every stage in every form, over seeds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.frame import CELL, PANEL, frame
+from benchmarks.statistics import mean_interval, ratio_interval
+from benchmarks.typesetting import heading, interval, text, typeset
+
+MEANS = ("bytes", "coded_bytes", "peak_memory", "speedup_macs")
+INTERVALS = ("quality", "difference")
+
+NOTES = """\
+- stage: what was done last. form: eager is PyTorch; all numbers of a row are of that file, in that engine.
+- n: runs. ± is the half width of the 95 % Student t interval over them; for latencies of a single run, of the \
+bootstrap over its samples.
+- kB, coded: the file, and the file entropy-coded (zstd). peak MB: memory of one forward pass on 64 examples, beside \
+the engine's own. MACs: dense ÷ this, the theoretical speed-up.
+- t threads @b: milliseconds at batch b, and the measured speed-up against the dense network in the same form. \
+control: the dense network under zeros, which save nothing: 1.00 is right.
+- apart: the largest difference to PyTorch's outputs, over their standard deviation.
+"""
+
+
+def shipped(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row for each label, stage and form, over seeds; empty where no run exported or compressed anything.
+
+    Qualities are percent, latencies seconds, sizes bytes; `speedup_<threads>_<batch>` is dense ÷ this in the same form.
+    """
+    labelled = frame(records)[["id", *CELL, "label", "seed"]]
+    rows = pd.DataFrame([row for record in records for row in _rows(record)])
+    if rows.empty:
+        return rows
+    table = labelled.merge(rows, on="id")
+    keys = [*CELL, "label", "place", "network", "engine"]
+    found = [dict(zip(keys, key, strict=True)) | _summary(group) for key, group in table.groupby(keys)]
+    return pd.DataFrame(found).sort_values(
+        [*PANEL, "keep", "label", "place"], ascending=[True] * 4 + [False, True, True]
+    )
+
+
+def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    dense = {a["engine"]: a for a in record["artefacts"] if a["network"] == "dense"}
+    for place, artefact in enumerate(record["artefacts"]):
+        own = dense[artefact["engine"]]
+        numbers = {key: value for key, value in artefact.items() if key != "latency"}
+        quality = artefact.get(record["metric"], float("nan"))
+        ratios = {"speedup_macs": own["macs"] / artefact.get("macs", float("nan")), "quality": 100 * quality}
+        yield {"id": record["id"], "place": place, **numbers, **ratios, **dict(_speed(own, artefact, record["seed"]))}
+
+
+def _speed(dense: Mapping[str, Any], artefact: Mapping[str, Any], seed: int) -> Iterator[tuple[str, float]]:
+    """Median seconds and speed-up, by threads and batch size, with half the bootstrap interval of a single run."""
+    for threads, by_batch in artefact["latency"].items():
+        for batch in (batch for batch in by_batch if batch != "contention"):
+            ratio, low, high = ratio_interval(dense["latency"][threads][batch], by_batch[batch], seed)
+            yield f"latency_{threads}_{batch}", median(by_batch[batch])
+            yield f"speedup_{threads}_{batch}", ratio
+            yield f"speedup_{threads}_{batch}_ci95", (high - low) / 2
+
+
+def _summary(rows: pd.DataFrame) -> dict[str, float]:
+    speedups = [name for name in rows if name.startswith("speedup_") and name.count("_") == 2]
+    means = [*MEANS, *(name for name in rows if name.startswith("latency_"))]
+    found: dict[str, float] = {"n": len(rows), **rows.reindex(columns=means).mean()}
+    for name in (*INTERVALS, *speedups):
+        found[name], found[f"{name}_ci95"] = mean_interval(rows[name])
+        if len(rows) == 1 and name in speedups:
+            found[f"{name}_ci95"] = rows[f"{name}_ci95"].iloc[0]
+    return found
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A sub-table for every data set, model and budget."""
+    return "\n".join(_markdown(*key, panel) for key, panel in table.groupby(PANEL))
+
+
+def _markdown(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
+    cells = _cells(panel)
+    sides = ["left" if column in ("method", "stage", "form") else "right" for column in cells]
+    rows = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
+    return f"## {dataset} · {model}, budget in {of}\n\n{rows}\n"
+
+
+def latex(table: pd.DataFrame) -> str:
+    """The same sub-tables as LaTeX floats, for the packages booktabs and graphicx."""
+    return "% \\usepackage{booktabs,graphicx}\n" + "\n".join(_latex(*k, panel) for k, panel in table.groupby(PANEL))
+
+
+def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
+    cells = _cells(panel)
+    style = cells.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    caption = f"{dataset}, {model}, budget in {of}: what is shipped.".replace("_", "\\_")
+    columns, label = "rlll" + "r" * (cells.shape[1] - 4), f"tab:shipped-{dataset}-{model}-{of}"
+    places = {"environment": "table*", "position_float": "centering", "caption": caption, "label": label}
+    return typeset(style.to_latex(hrules=True, column_format=columns, **places))
+
+
+def _cells(panel: pd.DataFrame) -> pd.DataFrame:
+    columns = {
+        "keep": panel["keep"].map("{:g}".format),
+        "method": panel["label"],
+        "stage": panel["network"],
+        "form": panel["engine"],
+        "n": panel["n"].map(str),
+        heading(panel["metric"].iloc[0]): interval(panel, "quality", "{:.1f}"),
+        "kB": text(panel["bytes"] / 1000, "{:,.1f}"),
+        "coded": text(panel["coded_bytes"] / 1000, "{:,.1f}"),
+        "peak MB": text(panel["peak_memory"] / 1e6, "{:,.0f}"),
+        "MACs": text(panel["speedup_macs"], "{:.2f}×"),
+        **dict(_speeds(panel)),
+        "apart": text(panel["difference"].where(panel["engine"] != "eager"), "{:.1g}"),
+    }
+    return pd.DataFrame(columns)
+
+
+def _speeds(panel: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    for column in panel.filter(regex="^latency_").dropna(axis=1, how="all"):
+        _, threads, batch = column.split("_")
+        ratio = interval(panel, f"speedup_{threads}_{batch}", "{:.2f}", "×")
+        ratio = (" (" + ratio + ")").where(panel["network"] != "dense", "")
+        yield f"{threads} thread{'s' * (threads != '1')} @{batch}", text(1000 * panel[column], "{:.3g}") + ratio
