@@ -46,7 +46,7 @@ def _optional(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "distillation", config["training"]["distillation"]
     if config["accept"]["drop"] is not None:
         yield "accept", config["accept"]
-    yield from ((axis, config[axis]) for axis in ("compression", "export") if config[axis])
+    yield from ((axis, config[axis]) for axis in ("compression", "export", "analysis") if config[axis])
 
 
 def identity(parts: Any) -> str:

@@ -36,6 +36,7 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     compressed = deployment.compress(config, recovery, pruned.model)
     with watch("measuring_seconds"):
         measured = _measure(config, setup, networks, compressed)
+        analysed = _analyse(config, setup, dense.model, recovery.unrecovered, pruned.model)
     cost = {
         "scoring_seconds": _short(sum(r.scores.seconds for r in pruned.rounds)),
         "evaluations": sum(r.scores.evaluations for r in pruned.rounds),
@@ -44,7 +45,7 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     }
     stages.keep(_cache(config, "pruned", run_parts), pruned)
     about = {**_about(config, choices, setup, pruned), "acceptance": recovery.verdict(pruned)}
-    return {**about, **measured, "cost": cost, **_where(setup)}
+    return {**about, **measured, "analysis": analysed, "cost": cost, **_where(setup)}
 
 
 def _dense(config: Mapping[str, Any], setup: Setup) -> stages.Dense:
@@ -125,6 +126,15 @@ def _measure(
         )
         artefacts = list(deployment.measure(config, setup, shipped, judged))
     return {**measured, "control": {"latency": samples["control"]}, "contention": contention, "artefacts": artefacts}
+
+
+def _analyse(
+    config: Mapping[str, Any], setup: Setup, dense: nn.Module, unrecovered: nn.Module | None, recovered: nn.Module
+) -> dict[str, Any]:
+    """What else is found out, by the names of the analyses: of the network before, during and after."""
+    networks = {"dense": dense, "pruned": unrecovered or recovered, "recovered": recovered}
+    analyses = instantiate(config["analysis"])
+    return {name: ask(networks, setup.task, setup.data.train, config["seed"]) for name, ask in analyses.items()}
 
 
 def _control(setup: Setup, dense: nn.Module, pruned: Pruned) -> nn.Module:

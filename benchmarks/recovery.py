@@ -1,6 +1,7 @@
 """How a run's network recovers: by the recipe that all get, by a teacher, and with more where too much is lost."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,19 +24,24 @@ class Recovery:
     """What `methods.pruning.prune` asks of training: to recover, to evaluate, and to say where weights would grow.
 
     More training is given, at most `accept.rounds` times, while the final network loses more than `accept.drop` of the
-    dense network's metric on the validation part; `extra` counts it.
+    dense network's metric on the validation part; `extra` counts it. `unrecovered` is the network before its last
+    training, kept where it is to be analysed.
     """
 
     def __init__(self, config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Stopwatch):
         self.setup, self.watch, self.seed, self.accept = setup, watch, config["seed"], config["accept"]
         self.task = _taught(setup.task, dense, config["training"]["distillation"])
         self.dense = self.evaluate(dense) if self.accept["drop"] is not None else None
-        self.extra = 0
+        self.extra, self.watched = 0, bool(config["analysis"])
+        self.unrecovered: nn.Module | None = None
 
     def __call__(self, model: nn.Module, start: int, stop: int) -> None:
         """Train `model` in place for the steps [start, stop); after the last of them, until it is accepted."""
+        last = start < stop == self.setup.plan.steps
+        if last and self.watched:
+            self.unrecovered = deepcopy(model)
         self.train(model, self.seed, start, stop)
-        if self.accept["drop"] is not None and start < stop == self.setup.plan.steps:
+        if last and self.accept["drop"] is not None:
             while self.extra < self.accept["rounds"] and not self.accepts(self.evaluate(model)):
                 self.extra += 1
                 self.train(model, seed_of("more recovery", self.seed, self.extra))

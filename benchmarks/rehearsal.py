@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from benchmarks.distillation import Teacher
+from benchmarks.landscape import require_loss
 from benchmarks.tasks import Task
 from methods.game import Evidence
 from methods.groups import Group
@@ -29,6 +30,8 @@ def rehearse_stages(config: Mapping[str, Any], task: Task, network: nn.Module) -
     for stage in stages.values():
         if "network" in stage:
             instantiate(stage["network"])(nn.Sequential(nn.Linear(2, 2)))
+    if "landscape" in config["analysis"]:
+        require_loss(task)
     try:
         instantiate(config["export"])
     except InstantiationException as error:

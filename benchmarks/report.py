@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, records, shipped, tables, typesetting
+from benchmarks import figures, landscape_figure, records, shipped, tables, typesetting
 from benchmarks.frame import frame
 
 TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
 SHIPPED = ("shipped.md", "shipped.tex", "shipped.csv")
+LANDSCAPES = ("landscape.png", "landscape.pdf")
 FIGURES = ("tradeoff.png", "tradeoff.pdf")
 
 
@@ -28,6 +29,9 @@ def report(folder: Path) -> str:
         records.write_text(folder / name, content)
     for name in FIGURES:
         figures.save(figures.tradeoff(table), folder / name)
+    if rows := landscape_figure.analysed(found):
+        for name in LANDSCAPES:
+            figures.save(landscape_figure.landscapes(rows), folder / name)
     return text + _shipped(folder, found)
 
 
@@ -98,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    written = (folder / name for name in (*TABLES, *SHIPPED, *FIGURES))
+    written = (folder / name for name in (*TABLES, *SHIPPED, *FIGURES, *LANDSCAPES))
     print("Written:", *(f"  {path}" for path in written if path.exists()), sep="\n")
     return 0
 

@@ -82,7 +82,7 @@ def _place(place: int, of: int) -> str:
 def _choices(plain: dict[str, Any]) -> dict[str, str]:
     """What was chosen on each axis, by the names of the files in conf/."""
     chosen = HydraConfig.get().runtime.choices
-    lists = {axis: "+".join(plain[axis]) or "none" for axis in ("compression", "export")}
+    lists = {axis: "+".join(plain[axis]) or "none" for axis in ("compression", "export", "analysis")}
     return {"dataset": plain["dataset"]["name"], **{axis: chosen[axis] for axis in AXES}, **lists}
 
 

@@ -100,6 +100,7 @@ class Run:
     memory: float = 2.0**31
     compression: Any = field(default_factory=dict)
     export: Any = field(default_factory=dict)
+    analysis: Any = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
     wandb: Tracker = field(default_factory=Tracker)
 

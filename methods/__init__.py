@@ -1,1 +1,60 @@
 """How to prune: a network goes in, a smaller network comes out."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from methods import pruning
+from methods.aggregate import mean_abs
+from methods.allocation import Budget, Comparable, uniform
+from methods.attention import separate
+from methods.criterion import Scores
+from methods.game import Evidence, Worth
+from methods.shapley import shapley
+from methods.worth import negative_cross_entropy
+
+
+def prune(
+    model: nn.Module,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    keep: float = 0.5,
+    *,
+    of: str = "macs",
+    criterion: Callable[..., Scores] | None = None,
+    worth: Worth = negative_cross_entropy,
+    allocation: Comparable = uniform,
+    multiple: int = 1,
+    examples: int = 256,
+    seed: int = 0,
+) -> nn.Module:
+    """A smaller copy of `model`, in eval mode, that keeps the fraction `keep` `of` its macs, parameters or units.
+
+    loader: batches (inputs, targets), of which the first `examples` examples say what units are worth; it should be
+    data that the network was not trained on. criterion: any of this package, `methods.magnitude.magnitude` for one;
+    Shapley values of `worth` by default. Widths are rounded to a `multiple`. Fine-tune what comes back, as any network.
+    Raises ValueError for a budget that cannot be met, a network that cannot be followed and a loader without examples.
+    """
+    evidence = _first(loader, examples, next(model.parameters()).device)
+    ask = criterion or partial(shapley, worth=worth, aggregate=mean_abs)
+    network = separate(model).eval()
+    plan = pruning.plan(network, evidence.inputs[:2], Budget(keep, of=of, multiple=multiple))
+
+    def score(asked: nn.Module, groups, step: int) -> Scores:
+        return ask(asked, groups, evidence, seed)
+
+    return pruning.prune(network, plan, score, allocation).model
+
+
+def _first(loader: Iterable[tuple[Tensor, Tensor]], examples: int, device: torch.device) -> Evidence:
+    """The first examples of a loader, as one batch."""
+    batches: list[tuple[Tensor, Tensor]] = []
+    for inputs, targets in loader:
+        batches.append((inputs, targets))
+        if sum(len(inputs) for inputs, _ in batches) >= examples:
+            break
+    if not batches:
+        raise ValueError("the loader has no batches: give one that yields (inputs, targets)")
+    inputs, targets = (torch.cat(parts)[:examples].to(device) for parts in zip(*batches, strict=True))
+    return Evidence(inputs, targets)

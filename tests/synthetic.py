@@ -42,6 +42,7 @@ def record(
         "training": training,
         "compression": "none",
         "export": "none",
+        "analysis": "none",
     }
     config = _config(choices, keep, seed, of, samples)
     name = sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
@@ -100,6 +101,7 @@ def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: i
         "accept": {"drop": None, "rounds": 3},
         "compression": {},
         "export": {},
+        "analysis": {},
         "method": {"criterion": criterion},
         "keep": keep,
         "seed": seed,
@@ -131,6 +133,7 @@ def _networks(accuracy: float, noise: float, keep: float, seed: int, granularity
         "control": {"latency": latency(1)},
         "contention": {"1": 0.01, "64": 0.02},
         "artefacts": [],
+        "analysis": {},
         "acceptance": None,
     }
 
