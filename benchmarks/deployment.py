@@ -11,7 +11,7 @@ import zstandard
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks import exporting, measuring, memory
+from benchmarks import energy, exporting, measuring, memory
 from benchmarks.exporting import Form, Session
 from benchmarks.preparation import Setup
 from benchmarks.records import write_whole
@@ -116,11 +116,13 @@ def _judged(setup: Setup, artefact: Artefact, known: Mapping[str, Mapping[str, f
     """All that is measured of one artefact alone."""
     metrics = known.get(artefact.network) if artefact.engine == "eager" else None
     example, _ = setup.data.validation.draw(EXAMPLES, seed=0)
+    model = artefact.form.open(torch.get_num_threads())
     return {
-        **(metrics or setup.task.evaluate(artefact.form.open(torch.get_num_threads()), setup.data.test)),
+        **(metrics or setup.task.evaluate(model, setup.data.test)),
         "macs": measuring.macs(artefact.model, setup.example),
         **_size(artefact.form),
-        "peak_memory": memory.peak(artefact.form.open, example),
+        "peak_memory": memory.peak(artefact.form.alone or artefact.form.open, example),
+        "joules": energy.joules(model, example),
     }
 
 

@@ -19,10 +19,14 @@ from methods.surgery import tensors
 
 
 class Form(NamedTuple):
-    """A network ready to ship: its file, if it has one, and what opens it to run on a number of threads."""
+    """A network ready to ship: its file, if it has one, and what opens it to run on a number of threads.
+
+    `alone` opens it in a process that has nothing else, where that is another matter.
+    """
 
     path: Path | None
     open: Callable[[int], nn.Module]
+    alone: Callable[[int], nn.Module] | None = None
 
 
 def eager(model: nn.Module, example: Tensor, path: Path) -> Form:

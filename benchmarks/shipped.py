@@ -10,7 +10,7 @@ from benchmarks.frame import CELL, PANEL, frame
 from benchmarks.statistics import mean_interval, ratio_interval
 from benchmarks.typesetting import heading, interval, text, typeset
 
-MEANS = ("bytes", "coded_bytes", "peak_memory", "speedup_macs")
+MEANS = ("bytes", "coded_bytes", "peak_memory", "joules", "speedup_macs")
 INTERVALS = ("quality", "difference")
 
 NOTES = """\
@@ -19,6 +19,7 @@ NOTES = """\
 bootstrap over its samples.
 - kB, coded: the file, and the file entropy-coded (zstd). peak MB: memory of one forward pass on 64 examples, beside \
 the engine's own. MACs: dense ÷ this, the theoretical speed-up.
+- mJ: energy of one example in a batch of 64, by the machine's counters; there is no such column where nothing counts.
 - t threads @b: milliseconds at batch b, and the measured speed-up against the dense network in the same form. \
 control: the dense network under zeros, which save nothing: 1.00 is right.
 - apart: the largest difference to PyTorch's outputs, over their standard deviation.
@@ -65,7 +66,7 @@ def _speed(dense: Mapping[str, Any], artefact: Mapping[str, Any], seed: int) -> 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
     speedups = [name for name in rows if name.startswith("speedup_") and name.count("_") == 2]
     means = [*MEANS, *(name for name in rows if name.startswith("latency_"))]
-    found: dict[str, float] = {"n": len(rows), **rows.reindex(columns=means).mean()}
+    found: dict[str, float] = {"n": len(rows), **rows.reindex(columns=means).astype(float).mean()}
     for name in (*INTERVALS, *speedups):
         found[name], found[f"{name}_ci95"] = mean_interval(rows[name])
         if len(rows) == 1 and name in speedups:
@@ -110,6 +111,7 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
         "kB": text(panel["bytes"] / 1000, "{:,.1f}"),
         "coded": text(panel["coded_bytes"] / 1000, "{:,.1f}"),
         "peak MB": text(panel["peak_memory"] / 1e6, "{:,.0f}"),
+        **({} if panel["joules"].isna().all() else {"mJ": text(1000 * panel["joules"], "{:.3g}")}),
         "MACs": text(panel["speedup_macs"], "{:.2f}×"),
         **dict(_speeds(panel)),
         "apart": text(panel["difference"].where(panel["engine"] != "eager"), "{:.1g}"),

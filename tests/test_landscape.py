@@ -57,11 +57,13 @@ def test_a_network_of_another_scale_has_the_same_landscape():
     """Li et al. 2018, section 4: filters ten times as long before a scale-free normalisation compute the same."""
     torch.manual_seed(0)
     part = InMemory(torch.randn(32, 1, 6, 6), torch.arange(32) % 3, lambda inputs: inputs)
-    model = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8, eps=1e-12), nn.Flatten(), nn.Linear(128, 3))
+    model, longer = (
+        nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8, eps=1e-12), nn.Flatten(), nn.Linear(128, 3))
+        for _ in range(2)
+    )
     model[1](model[0](part.inputs))
     with torch.no_grad():
         model[1].running_var.fill_(1)
-    longer = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8, eps=1e-12), nn.Flatten(), nn.Linear(128, 3))
     longer.load_state_dict(model.state_dict())
     with torch.no_grad():
         longer[0].weight.mul_(10)
