@@ -6,6 +6,7 @@ Every allocation is one ranking of all units. What differs is how scores of diff
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 import torch
@@ -62,9 +63,9 @@ def _over(scores: Tensor, scale: Tensor) -> Tensor:
 class Budget:
     """How much stays: the fraction `keep` of what `of` counts ("units", "parameters" or "macs").
 
-    At least `floor` units of every group stay, and a `multiple` of units, or all of them: hardware computes channels in
-    blocks (of 8 or 16), so that a width in between saves nothing. Raises ValueError for a fraction outside (0, 1], or a
-    floor or multiple below 1.
+    At least `floor` units of every group stay, and a `multiple` of channels, or all of them: hardware computes channels
+    in blocks (of 8 or 16), so that a width in between saves nothing. Raises ValueError for a fraction outside (0, 1],
+    and for a floor or multiple below 1.
     """
 
     keep: float
@@ -78,11 +79,16 @@ class Budget:
         if self.floor < 1:
             raise ValueError(f"floor={self.floor} would empty groups: choose floor >= 1")
         if self.multiple < 1:
-            raise ValueError(f"multiple={self.multiple} is no number of units: choose multiple >= 1")
+            raise ValueError(f"multiple={self.multiple} is no number of channels: choose multiple >= 1")
 
-    def least(self, sizes: np.ndarray) -> np.ndarray:
-        """The fewest units (groups,) that may be left of `sizes`."""
-        return np.minimum(sizes, -(-self.floor // self.multiple) * self.multiple)
+    def blocks(self, groups: Sequence[Group]) -> np.ndarray:
+        """How many units (groups,) make a multiple of channels: a head of 32 is one of 8 by itself."""
+        return np.array([self.multiple // gcd(self.multiple, group.width) for group in groups])
+
+    def least(self, groups: Sequence[Group]) -> np.ndarray:
+        """The fewest units (groups,) that may be left."""
+        blocks = self.blocks(groups)
+        return np.minimum([len(group.ids) for group in groups], -(-self.floor // blocks) * blocks)
 
 
 def allocate(
@@ -94,7 +100,7 @@ def allocate(
     cost of the unit or block that went last. Ties are broken by group, then the larger id goes. Raises ValueError for
     scores that are not finite, and for a budget that the floors make infeasible.
     """
-    require_feasible(cost, budget)
+    require_feasible(cost, budget, groups)
     weakest, group_of, ends = _ranking(scores, groups, cost, budget, comparable)
     sizes = np.array([len(group.ids) for group in groups])
     limit = budget.keep * cost.dense * ROUNDING
@@ -134,9 +140,10 @@ def _removable(
     if not torch.isfinite(scores).all():
         raise ValueError(f"scores of group {group.name} are not finite: the network or the criterion has diverged")
     best_first = scores.sort(descending=True, stable=True).indices.numpy()
-    weakest_first = best_first[int(budget.least(np.array(len(scores)))) :][::-1]
-    first = len(scores) % budget.multiple or budget.multiple  # the block that leaves a multiple behind
-    blocks = (np.arange(len(weakest_first)) - first) // budget.multiple + 1
+    [least], [size] = budget.least([group]), budget.blocks([group])
+    weakest_first = best_first[least:][::-1]
+    first = len(scores) % size or size  # the block that leaves a multiple behind
+    blocks = (np.arange(len(weakest_first)) - first) // size + 1
     keys = comparable(scores.double(), group.size, saving).numpy()[weakest_first]
     sums, counts = np.bincount(blocks, keys), np.bincount(blocks)
     return (sums / np.maximum(counts, 1))[blocks], blocks, weakest_first, np.full(len(blocks), index)
@@ -157,9 +164,9 @@ def _fewest(most: int, cost_without: Callable[[int], float], limit: float) -> in
     return low
 
 
-def require_feasible(cost: Cost, budget: Budget) -> None:
+def require_feasible(cost: Cost, budget: Budget, groups: Sequence[Group]) -> None:
     """Raise ValueError, naming the smallest feasible fraction, when even the floors cost more than the budget."""
-    smallest = cost(budget.least(cost.sizes)) / cost.dense
+    smallest = cost(budget.least(groups)) / cost.dense
     if smallest > budget.keep * ROUNDING:
         rounded = f" and multiple={budget.multiple}" if budget.multiple > 1 else ""
         raise ValueError(

@@ -41,6 +41,11 @@ class Group:
     slices: tuple[Slice, ...]
 
     @property
+    def width(self) -> int:
+        """How many channels a unit has where it is written: one, but for a head."""
+        return next((s.index.shape[1] for s in self.slices if (s.layer, s.side) == (self.name, "out")), 1)
+
+    @property
     def readers(self) -> tuple[Slice, ...]:
         """The slices of the layers whose input the units are: where a mask is exact."""
         return tuple(s for s in self.slices if s.side != "out")

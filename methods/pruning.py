@@ -72,7 +72,7 @@ def plan(
     """
     groups = granularity.find(model, example)
     cost = granularity.cost(model, groups, example, budget.of, table)
-    require_feasible(cost, budget)
+    require_feasible(cost, budget, groups)
     removals = schedule(steps)
     if _exchanges(removals) and not isinstance(granularity, Weight):
         raise ValueError("units that are gone cannot grow back: choose granularity=weight or another schedule")

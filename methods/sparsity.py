@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ class Weights:
     name: str
     size: int
     ids: Tensor
+    width: ClassVar[int] = 1
 
     def written(self, model: nn.Module) -> Tensor:
         """Each weight, as the one that "writes" itself: (n, 1)."""

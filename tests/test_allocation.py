@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from methods import allocation
 from methods.allocation import Budget, allocate
 from methods.costs import Cost, unit_cost
-from methods.groups import Group
+from methods.groups import Group, Slice
 from methods.magnitude import magnitude
 from methods.random import random
 from tests.networks import network
@@ -125,7 +125,7 @@ def test_with_a_multiple_every_width_is_one_or_whole(sizes, multiple, floor, kee
     try:
         kept = allocate(scores, groups, cost, budget, allocation.raw)
     except ValueError as error:
-        assert "is infeasible" in str(error) and cost(budget.least(cost.sizes)) > keep * cost.dense
+        assert "is infeasible" in str(error) and cost(budget.least(groups)) > keep * cost.dense
         return
     widths = [len(kept[g.name]) for g in groups]
     assert all(w == g.size or w % multiple == 0 for w, g in zip(widths, groups, strict=True))
@@ -136,6 +136,12 @@ def test_with_a_multiple_every_width_is_one_or_whole(sizes, multiple, floor, kee
         stays = torch.isin(group.ids, kept[group.name])
         if stays.any() and not stays.all():
             assert scores[group.name][stays].min() >= scores[group.name][~stays].max()
+
+
+@pytest.mark.parametrize(("width", "units"), [(1, 8), (4, 2), (6, 4), (8, 1), (32, 1), (5, 8)])
+def test_a_multiple_is_of_channels(width, units):
+    group = Group("head", 16, torch.arange(16), (Slice("head", "out", torch.arange(16 * width).reshape(16, width)),))
+    assert Budget(0.5, multiple=8).blocks([group]).tolist() == [units]
 
 
 def test_a_knapsack_prefers_what_costs_more():

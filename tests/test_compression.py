@@ -1,6 +1,7 @@
 """Factors, codebooks and integers: exact where nothing is lost, never larger, and as close as they promise."""
 
 import numpy as np
+import onnx
 import pytest
 import tensorly
 import torch
@@ -15,6 +16,7 @@ from methods.compression.quantization import dynamic, static
 from methods.compression.weight_sharing import packed, shared
 from methods.surgery import tensors
 from tests.networks import calibrated, difference, network
+from tests.sequences import sequence_network
 
 
 def parameters(model: nn.Module) -> int:
@@ -117,3 +119,11 @@ def test_integers_are_small_and_close(quantize, few, tmp_path):
     error = (integers(x) - plain(x)).square().mean().sqrt()
     assert 0 < error < 0.1 * plain(x).std()
     assert (tmp_path / "int8.onnx").stat().st_size < 0.45 * 4 * parameters(model)
+
+
+def test_recurrent_weights_become_integers(tmp_path):
+    model, x, _ = sequence_network("lstm")
+    source = to_onnx(model, x, tmp_path / "float").path
+    dynamic(source, tmp_path / "int8.onnx", x)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
+    assert kinds.count("DynamicQuantizeLSTM") == 2 and "LSTM" not in kinds

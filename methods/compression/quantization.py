@@ -10,7 +10,10 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxscript import optimizer
 from torch import Tensor
+
+ANY = 2**40  # bytes
 
 
 def dynamic(source: Path, target: Path, inputs: Tensor) -> None:
@@ -39,10 +42,12 @@ def static(source: Path, target: Path, inputs: Tensor) -> None:
 
 @contextmanager
 def _prepared(source: Path) -> Iterator[Path]:
-    """The file with BatchNorms folded, shared weights joined and shapes inferred."""
+    """The file with BatchNorms and all that is constant folded, shared weights joined and shapes inferred."""
     with TemporaryDirectory() as folder:
-        path = Path(folder, "prepared.onnx")
-        quant_pre_process(source, path, skip_symbolic_shape=True)
+        folded, path = Path(folder, "folded.onnx"), Path(folder, "prepared.onnx")
+        # of any size, or the weights of an LSTM would still be put in order at run time, where nobody quantizes them
+        onnx.save(optimizer.optimize(onnx.load(source), input_size_limit=ANY, output_size_limit=ANY), folded)
+        quant_pre_process(folded, path, skip_symbolic_shape=True)
         yield path
 
 
