@@ -1,5 +1,6 @@
 """Energy, where the machine counts it: Zeus reads NVML on GPUs and RAPL on x86. It is nowhere estimated."""
 
+import logging
 import time
 from functools import lru_cache
 from typing import Any
@@ -35,6 +36,7 @@ def _monitor() -> Any | None:
         from zeus.monitor import ZeusMonitor
     except ImportError:
         return None
+    logging.getLogger("zeus").setLevel(logging.CRITICAL)  # it warns of every kind of counter that is not there
     monitor = ZeusMonitor()
     monitor.begin_window("try", sync_execution=False)
     return monitor if _counted(monitor.end_window("try", sync_execution=False)) else None

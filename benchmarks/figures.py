@@ -29,6 +29,7 @@ def tradeoff(table: pd.DataFrame) -> Figure:
     table: benchmarks.tables.tradeoff(frame). Compression counts the parameters that are not zero, so that masks
     and removal share an axis. The dense networks are dashed lines.
     """
+    table = table[table["n"] > 0]
     panels, styles = list(table.groupby(PANEL)), _styles(table)
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = ceil(len(panels) / columns)

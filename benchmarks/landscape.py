@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.data import Part
+from benchmarks.data import Data
 from benchmarks.sampling import generator
 from benchmarks.tasks import Supervised, Task
 
@@ -20,7 +20,7 @@ Weights = Mapping[str, Tensor]
 def landscape(
     networks: Mapping[str, nn.Module],
     task: Task,
-    part: Part,
+    data: Data,
     seed: int,
     *,
     examples: int,
@@ -28,14 +28,14 @@ def landscape(
     line: int,
     plane: int,
 ) -> dict[str, Any]:
-    """For each network the loss of a sample of `part` on a line (line,) and on a plane (plane, plane) through its
-    weights, from −radius to radius, and `top_eigenvalue`, the largest one of the loss's Hessian.
+    """For each network the loss on a line (line,) and on a plane (plane, plane) through its weights, from −radius to
+    radius, and `top_eigenvalue`, the largest one of the loss's Hessian; the loss is that of a training sample.
 
     Directions are normal and filter-normalised (Li et al. 2018, section 4), so that networks of different size and
     scale compare; biases and normalisations stay. Raises ValueError for a task without a loss of examples.
     """
     require_loss(task)
-    x, y = part.draw(examples, seed)
+    x, y = data.train.draw(examples, seed)
     steps = {size: np.linspace(-radius, radius, size) for size in (line, plane)}
     found: dict[str, Any] = {"radius": radius, "examples": len(y)}
     for name, network in networks.items():

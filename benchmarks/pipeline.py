@@ -134,7 +134,7 @@ def _analyse(
     """What else is found out, by the names of the analyses: of the network before, during and after."""
     networks = {"dense": dense, "pruned": unrecovered or recovered, "recovered": recovered}
     analyses = instantiate(config["analysis"])
-    return {name: ask(networks, setup.task, setup.data.train, config["seed"]) for name, ask in analyses.items()}
+    return {name: ask(networks, setup.task, setup.data, config["seed"]) for name, ask in analyses.items()}
 
 
 def _control(setup: Setup, dense: nn.Module, pruned: Pruned) -> nn.Module:

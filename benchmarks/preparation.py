@@ -62,7 +62,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
             table,
         )
     criterion = instantiate(config["method"]["criterion"])
-    rehearse_stages(config, task, network)
+    rehearse_stages(config, task, network, chosen.groups)
     rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
     return Setup(device, task, data, network, example, chosen, criterion, recovery)
 

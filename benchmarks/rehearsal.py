@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from benchmarks.distillation import Teacher
 from benchmarks.landscape import require_loss
+from benchmarks.play import require_group
 from benchmarks.tasks import Task
 from methods.game import Evidence
-from methods.groups import Group
+from methods.groups import Group, require_units
 from methods.pruning import Plan
 
 
-def rehearse_stages(config: Mapping[str, Any], task: Task, network: nn.Module) -> None:
+def rehearse_stages(config: Mapping[str, Any], task: Task, network: nn.Module, groups: Sequence) -> None:
     """Find a teacher, compress a small layer, load every engine. Raises ValueError for what cannot work."""
     if config["training"]["distillation"]["weight"]:
         task.taught(Teacher(network, **config["training"]["distillation"]))
@@ -32,6 +33,9 @@ def rehearse_stages(config: Mapping[str, Any], task: Task, network: nn.Module) -
             instantiate(stage["network"])(nn.Sequential(nn.Linear(2, 2)))
     if "landscape" in config["analysis"]:
         require_loss(task)
+    if "game" in config["analysis"]:
+        require_units(groups)
+        require_group(groups, config["analysis"]["game"]["group"])
     try:
         instantiate(config["export"])
     except InstantiationException as error:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, landscape_figure, records, shipped, tables, typesetting
+from benchmarks import figures, landscape_figure, records, shipped, steps, tables, typesetting
+from benchmarks.fairness import fairness
 from benchmarks.frame import frame
+from benchmarks.ranks import ranks
 
-TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv")
+TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv", "tradeoff.html")
 SHIPPED = ("shipped.md", "shipped.tex", "shipped.csv")
 LANDSCAPES = ("landscape.png", "landscape.pdf")
 FIGURES = ("tradeoff.png", "tradeoff.pdf")
@@ -23,12 +25,18 @@ def report(folder: Path) -> str:
     found, failed = records.load(folder), records.failures(folder)
     if not found:
         raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
-    table = tables.tradeoff(frame(found))
-    text = _markdown(folder.name, found, failed, typesetting.markdown(table))
-    for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table)), strict=True):
+    tidy = frame(found)
+    table = tables.tradeoff(tidy)
+    verdicts = [*fairness(found), *ranks(tidy)]
+    text = _markdown(folder.name, found, failed, typesetting.markdown(table), verdicts)
+    page = typesetting.html(folder.name, table, verdicts)
+    for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table), page), strict=True):
         records.write_text(folder / name, content)
     for name in FIGURES:
         figures.save(figures.tradeoff(table), folder / name)
+    for name, figure in steps.steps(steps.chosen(found)):
+        for form in ("png", "pdf"):
+            figures.save(figure, folder / f"{name}.{form}")
     if rows := landscape_figure.analysed(found):
         for name in LANDSCAPES:
             figures.save(landscape_figure.landscapes(rows), folder / name)
@@ -54,7 +62,11 @@ def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _markdown(
-    sweep: str, found: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]], sub_tables: str
+    sweep: str,
+    found: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, Any]],
+    sub_tables: str,
+    verdicts: Sequence[str],
 ) -> str:
     runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
     parts = [
@@ -62,6 +74,7 @@ def _markdown(
         f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}.",
         f"**{_missing(failed)}**" if failed else "",
         sub_tables,
+        *verdicts,
         f"## Notes\n\n{typesetting.NOTES}",
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
@@ -91,19 +104,20 @@ def _sweep(results: Path, name: str) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table and the files written; 2 for what cannot be reported."""
-    parser = argparse.ArgumentParser("python -m benchmarks.report", description="Tables and figure of a sweep.")
-    parser.add_argument("name", help="of the sweep: a folder in results/")
+    """Print the tables and the files written, of one sweep or of all; 2 for what cannot be reported."""
+    parser = argparse.ArgumentParser("python -m benchmarks.report", description="Tables and figures of a sweep.")
+    parser.add_argument("name", help="of the sweep: a folder in results/, or all")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the sweeps are")
     chosen = parser.parse_args(arguments)
+    every = sorted(path.parent for path in chosen.results.glob("*/records"))
     try:
-        folder = _sweep(chosen.results, chosen.name)
-        print(report(folder))
+        for folder in every if chosen.name == "all" and every else [_sweep(chosen.results, chosen.name)]:
+            print(report(folder))
+            written = (path for path in sorted(folder.iterdir()) if path.is_file())
+            print("Written:", *(f"  {path}" for path in written), "", sep="\n")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    written = (folder / name for name in (*TABLES, *SHIPPED, *FIGURES, *LANDSCAPES))
-    print("Written:", *(f"  {path}" for path in written if path.exists()), sep="\n")
     return 0
 
 

@@ -59,3 +59,40 @@ def ratio_interval(
 
 def _ratio_of_medians(dense: np.ndarray, pruned: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.median(dense, axis=axis) / np.median(pruned, axis=axis)
+
+
+def paired_p(a: ArrayLike, b: ArrayLike) -> float:
+    """The two-sided p-value of the paired t test of a = b; pairs that all differ alike leave nothing to chance: 0 or 1.
+
+    a, b: (n,), n >= 2, where a[i] and b[i] share a seed.
+    """
+    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    if np.ptp(differences) < 1e-12:
+        return float(abs(differences[0]) < 1e-12)
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """p-values (m,) adjusted for m comparisons, so that one below 5 % is wrong with at most 5 % (Holm 1979)."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def average_ranks(qualities: ArrayLike) -> np.ndarray:
+    """Mean rank (k,) of each of k methods over N cells (N, k): 1 is best, ties share (Demšar 2006, 3.2.2)."""
+    return stats.rankdata(-np.asarray(qualities, dtype=float), axis=1).mean(axis=0)
+
+
+def friedman(qualities: ArrayLike) -> float:
+    """The p-value of all k >= 3 methods being alike over N >= 2 cells (N, k) (Friedman 1937)."""
+    return float(stats.friedmanchisquare(*np.asarray(qualities, dtype=float).T).pvalue)
+
+
+def critical_difference(methods: int, cells: int) -> float:
+    """By how much mean ranks of two methods must differ (Nemenyi's test): q √(k (k + 1) / 6N) (Demšar 2006, 3.2.2)."""
+    q = stats.studentized_range.ppf(LEVEL, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * cells)))

@@ -1,11 +1,12 @@
 """The trade-off between quality and size: what methods achieve in each cell, over seeds."""
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 import pandas as pd
 
 from benchmarks.frame import CELL, PANEL, SEPARATOR
-from benchmarks.statistics import mean_interval, paired_difference
+from benchmarks.statistics import holm, mean_interval, paired_difference, paired_p
 
 ORDER = ("dense", "shapley", "magnitude", "random", "gradual")  # then alphabetically
 MEANS = (
@@ -25,14 +26,17 @@ def tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     """Quality, size, speed and cost of every label in every cell, over seeds, the dense networks included.
 
     frame: benchmarks.frame.frame(records). Qualities are percent, differences points, `*_ci95` half widths,
-    latencies seconds; `best` marks who beats the runner-up of the cell beyond chance. Sorted for reading.
+    latencies seconds; `best` and `tied` mark who leads a cell; a row with n = 0 stands for runs that are missing.
+    Sorted for reading.
     """
     rows = pd.concat([frame, _dense(frame)], ignore_index=True)
     keys = [*CELL, "label"]
     table = pd.DataFrame([dict(zip(keys, key, strict=True)) | _summary(group) for key, group in rows.groupby(keys)])
-    best = {(*key, _best(group)) for key, group in frame.groupby(CELL)}
-    table["best"] = [key in best for key in table[keys].itertuples(index=False, name=None)]
-    return _sorted(table)
+    verdicts = {(*key, label): verdict for key, rows in frame.groupby(CELL) for label, verdict in _verdicts(rows)}
+    found = [verdicts.get(key) for key in table[keys].itertuples(index=False, name=None)]
+    table = table.assign(best=[v == "best" for v in found], tied=[v == "tied" for v in found])
+    missing = _missing(table).assign(best=False, tied=False)
+    return _sorted(pd.concat([table, missing], ignore_index=True) if len(missing) else table)
 
 
 def _dense(frame: pd.DataFrame) -> pd.DataFrame:
@@ -53,6 +57,7 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
         "n": len(rows),
         "rejected": rows["rejected"].sum(min_count=1),
         "contention": rows["contention"].max(),
+        "achieved": rows["achieved"].mean(),
         "quality": quality,
         "quality_ci95": half_width,
         "pairs": len(pairs),
@@ -75,17 +80,32 @@ def _latencies(rows: pd.DataFrame) -> Iterator[tuple[str, float]]:
         yield f"control_{batch}", rows[f"control_{batch}"].mean()
 
 
-def _best(rows: pd.DataFrame) -> str | None:
-    """The label with the highest mean quality in a cell, if it beats the second on the seeds of both."""
+def _verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """In a cell, who is `best`: the highest mean, if it beats every other beyond chance; if not, who is `tied` for it.
+
+    Paired t tests on shared seeds, adjusted for the number of others (Holm 1979), at 5 %.
+    """
     quality = rows.pivot(index="seed", columns="label", values="quality")
-    if quality.shape[1] < 2:
-        return None
-    first, second = quality.mean().nlargest(2).index
-    pairs = quality[[first, second]].dropna()
-    if pairs.empty:
-        return None
-    difference, half_width = paired_difference(pairs[first], pairs[second])
-    return first if difference - half_width > 0 else None
+    first = quality.mean().idxmax()
+    pairs = {label: quality[[first, label]].dropna() for label in quality if label != first}
+    tested = {label: paired_p(pair[first], pair[label]) for label, pair in pairs.items() if len(pair) > 1}
+    if not tested:
+        return
+    tied = [label for label, p in zip(tested, holm(list(tested.values())), strict=True) if p >= 0.05]
+    yield first, "tied" if tied else "best"
+    yield from ((label, "tied") for label in tied)
+
+
+def _missing(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows without a run, for every label that has some in the same panel at another fraction."""
+    pruned = table[~table["label"].str.startswith("dense")]
+    wanted = [
+        {**dict(zip(PANEL, key, strict=True)), "keep": keep, "label": label, "n": 0}
+        for key, panel in pruned.groupby(PANEL)
+        for keep, label in product(panel["keep"].unique(), panel["label"].unique())
+        if not ((panel["keep"] == keep) & (panel["label"] == label)).any()
+    ]
+    return pd.DataFrame(wanted, columns=[*CELL, "label", "n"])
 
 
 def _sorted(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,9 +1,13 @@
 """A trade-off table as people read it (Markdown, LaTeX) and as programs do (CSV)."""
 
+from collections.abc import Sequence
+from html import escape
+
 import pandas as pd
 
 from benchmarks.frame import PANEL
 
+STYLE = "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}td,th{padding:.2em .7em;text-align:right}"
 BUSY = 0.1  # contention from which on latencies are flagged
 
 NOTES = """\
@@ -11,8 +15,9 @@ NOTES = """\
 - accuracy %: top-1 on the test set; other tasks report another metric. vs magnitude: difference in points to \
 magnitude pruning, paired by seed (in brackets: the number of pairs, where it is not n); empty without a partner.
 - unrecovered %: the same on the validation part right after the last removal, before the recovery that follows it.
-- **Bold**: the best of its keep, where the 95 % interval of its paired difference to the runner-up excludes 0 \
-(not corrected for many comparisons).
+- **Bold**: the best of its keep, beyond chance against every other; ≈: those who cannot be told from the best, where \
+there is no such winner (paired t tests on shared seeds, 5 %, corrected for their number by Holm's method). \
+achieved: the fraction that was kept, where keep was asked. missing: no run.
 - compression: parameters, dense ÷ pruned (non-zero: those that are not zero; shown where it differs); \
 file: the same of bytes on disk; MACs: of multiply-accumulates, the theoretical speed-up.
 - latency @b: measured speed-up at batch b, the mean over seeds of median dense ÷ median pruned time; with one \
@@ -78,9 +83,28 @@ def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) 
     )
 
 
+def html(sweep: str, table: pd.DataFrame, verdicts: Sequence[str]) -> str:
+    """The same sub-tables as a page of their own."""
+    panels = [_html(*key, panel) for key, panel in table.groupby(PANEL)]
+    said = "".join(f"<p>{escape(verdict)}</p>" for verdict in verdicts)
+    notes = "".join(f"<li>{escape(line[2:])}</li>" for line in NOTES.splitlines())
+    head = f'<meta charset="utf-8"><title>{escape(sweep)}</title><style>{STYLE}</style>'
+    parts = [f"<!doctype html>{head}<h1>Quality against size: {escape(sweep)}</h1>", *panels, said, f"<ul>{notes}</ul>"]
+    return "\n".join(parts) + "\n"
+
+
+def _html(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
+    cells = _cells(panel)
+    title = f"<h2>{escape(dataset)} · {escape(model)}, budget in {escape(of)}</h2><p>{_dense_line(panel)}</p>"
+    bold = pd.DataFrame("", index=cells.index, columns=cells.columns)
+    bold.loc[panel["best"], ["method", heading(metric)]] = "font-weight: bold"
+    style = cells.style.hide(axis="index").apply(lambda _: bold, axis=None).format(escape="html")
+    return title + style.set_uuid(f"{dataset}-{model}-{of}").to_html()
+
+
 def typeset(text: str) -> str:
     """Signs that LaTeX has commands for, and a width that a page has."""
-    for sign, command in {"±": "$\\pm$", "×": "$\\times$", "−": "$-$", "·": "$\\cdot$"}.items():
+    for sign, command in {"±": "$\\pm$", "×": "$\\times$", "−": "$-$", "≈": "$\\approx$", "·": "$\\cdot$"}.items():
         text = text.replace(sign, command)
     text = text.replace("\\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}")
     return text.replace("\\end{tabular}", "\\end{tabular}}")
@@ -93,7 +117,8 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
         "method": panel["label"],
         "n": panel["n"].map(str),
         "rejected": text(panel["rejected"], "{:.0f}"),
-        heading(panel["metric"].iloc[0]): interval(panel, "quality", "{:.1f}"),
+        "achieved": text(panel["achieved"], "{:.3f}"),
+        heading(panel["metric"].iloc[0]): _quality(panel),
         "vs magnitude": _difference(panel),
         "unrecovered %": interval(panel, "unrecovered", "{:.1f}"),
         "compression": text(panel["compression_ratio"], "{:.2f}×"),
@@ -113,6 +138,12 @@ def _cells(panel: pd.DataFrame) -> pd.DataFrame:
     if panel["rejected"].isna().all():
         del columns["rejected"]
     return pd.DataFrame(columns)
+
+
+def _quality(panel: pd.DataFrame) -> pd.Series:
+    """The metric, marked where it is tied with the best, or what says that it is missing."""
+    marked = interval(panel, "quality", "{:.1f}") + panel["tied"].map({True: " ≈", False: ""})
+    return marked.mask(panel["n"] == 0, "missing")
 
 
 def heading(metric: str) -> str:

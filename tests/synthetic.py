@@ -59,7 +59,7 @@ def record(
         "metric": "accuracy",
         "budget": {"of": of, "keep": keep, "achieved": keep - 0.0003},
         "coverage": 0.99,
-        "rounds": [{"step": 0, "before": round(accuracy**3, 6)}],
+        "rounds": [_round(accuracy, keep, seed)],
         **_networks(accuracy, noise, keep, seed, granularity),
         "cost": {
             "scoring_seconds": 1.9 if method == "shapley" else 0.002,
@@ -79,6 +79,16 @@ def record(
         "commit": "abc1234",
         "finished": "2026-11-23T12:00:00+00:00",
     }
+
+
+def _round(accuracy: float, keep: float, seed: int) -> dict[str, Any]:
+    """A removal from two groups of 8 and 12 units."""
+    numbers = np.random.default_rng(seed)
+    scores = {name: [round(v, 4) for v in numbers.normal(1, 0.4, size)] for name, size in (("0", 8), ("2", 12))}
+    best = {name: np.argsort(found)[::-1].tolist() for name, found in scores.items()}
+    kept = {name: sorted(order[: round(keep * len(order))]) for name, order in best.items()}
+    watched = {"before": round(float(accuracy) ** 3, 6), "after": float(accuracy)}
+    return {"step": 0, **watched, "scores": scores, "standard_errors": {}, "kept": kept}
 
 
 def _config(choices: dict[str, str], keep: float, seed: int, of: str, samples: int) -> dict[str, Any]:

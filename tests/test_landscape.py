@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks import landscape_figure
-from benchmarks.data import InMemory
+from benchmarks.data import Data, InMemory
 from benchmarks.landscape import landscape
 from benchmarks.tasks import Supervised, classification, cross_entropy, reconstruction, squared_error
 from tests.test_pipeline import record_of
@@ -24,14 +24,18 @@ def regression(seed: int = 0) -> tuple[nn.Module, InMemory]:
     return nn.Linear(6, 4), part
 
 
-def examples(part: InMemory) -> InMemory:
+def data_of(part: InMemory) -> Data:
+    return Data(part, part, part, classes=4, shape=(6,))
+
+
+def examples(part: InMemory) -> Data:
     """A part that draws all its examples, in order."""
 
     class Whole(InMemory):
         def draw(self, examples, seed):
             return self.inputs, self.labels
 
-    return Whole(part.inputs, part.labels, part.view)
+    return data_of(Whole(part.inputs, part.labels, part.view))
 
 
 def test_the_sharpest_curvature_of_least_squares_is_known():
@@ -70,7 +74,7 @@ def test_a_network_of_another_scale_has_the_same_landscape():
         longer[1].running_mean.mul_(10)
         longer[1].running_var.mul_(100)
     task = Supervised("accuracy", cross_entropy, classification)
-    found = landscape({"one": model, "other": longer}, task, part, 0, **OPTIONS)
+    found = landscape({"one": model, "other": longer}, task, data_of(part), 0, **OPTIONS)
     assert found["one"]["line"] == pytest.approx(found["other"]["line"], rel=1e-3)
     assert found["one"]["top_eigenvalue"] != pytest.approx(found["other"]["top_eigenvalue"], rel=0.01)
 

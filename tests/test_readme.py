@@ -56,6 +56,9 @@ def test_the_committed_table_follows_from_the_committed_records(tmp_path):
         "model",
         "dataset",
         "training",
+        "compression",
+        "export",
+        "analysis",
     ],
 )
 def test_its_choices_are_the_files_of_conf(axis):

@@ -12,6 +12,7 @@ from benchmarks.tables import tradeoff
 from tests.synthetic import golden, record, write
 
 FILES = (*TABLES, *FIGURES)
+STEPS = [f"step_{step}.{form}" for step in ("4_ranking", "5_pruning") for form in ("png", "pdf")]
 
 
 def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
@@ -20,7 +21,7 @@ def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
     assert text == (folder / "tradeoff.md").read_text()
     assert text.startswith("# Quality against size: demo\n")
     assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
-    assert {path.name for path in folder.iterdir() if path.is_file()} == set(FILES)  # nothing temporary
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {*FILES, *STEPS}  # nothing temporary
     assert imread(folder / FIGURES[0]).shape[0] > 500
 
 
@@ -50,6 +51,20 @@ def test_main_prints_the_table_and_what_was_written(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "shapley" in printed
     assert all(str(tmp_path / "demo" / name) in printed for name in FILES)
+
+
+def test_all_makes_the_report_of_every_sweep(tmp_path, capsys):
+    for name in ("one", "two"):
+        write(tmp_path / name, [record()])
+    assert main(["all", "--results", str(tmp_path)]) == 0
+    assert all((tmp_path / name / file).exists() for name in ("one", "two") for file in FILES)
+
+
+def test_it_says_whether_runs_compare_and_who_leads(tmp_path):
+    text, page = report(write(tmp_path / "demo", golden())), (tmp_path / "demo" / "tradeoff.html").read_text()
+    for told in ("Fair: runs of the same data set", "Average ranks by accuracy"):
+        assert told in text and told in page
+    assert page.count("<table") == 2 and "<script" not in page
 
 
 @pytest.mark.parametrize(

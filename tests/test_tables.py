@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import tables, typesetting
 from benchmarks.frame import frame
-from benchmarks.statistics import mean_interval, paired_difference
+from benchmarks.statistics import mean_interval, paired_difference, paired_p
 from tests.synthetic import golden, record
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -127,8 +127,8 @@ def test_a_missing_partner_leaves_the_difference_empty():
     table = tables.tradeoff(frame([record("shapley"), record("magnitude", keep=0.25)]))
     assert row(table, "shapley")["pairs"] == 0
     assert np.isnan(row(table, "shapley")["difference"])
-    [line] = [line for line in typesetting.markdown(table).splitlines() if "shapley" in line]
-    assert line.split("|")[5].strip() == ""
+    [line] = [line for line in typesetting.markdown(table).splitlines() if "0.5 | shapley" in line]
+    assert line.split("|")[6].strip() == ""
     assert np.isnan(row(table, "magnitude", 0.25)["difference"])
 
 
@@ -206,3 +206,39 @@ def test_the_csv_holds_the_numbers_themselves():
 def test_tables_are_those_that_were_approved(form):
     write = {"md": typesetting.markdown, "tex": typesetting.latex, "csv": typesetting.csv}[form]
     assert write(tables.tradeoff(frame(golden()))) == (GOLDEN / f"tradeoff.{form}").read_text()
+
+
+def test_who_cannot_be_told_from_the_best_is_marked():
+    close = of([0.95, 0.96, 0.97]) + of([0.95, 0.955, 0.97], "gradual") + of([0.5, 0.51, 0.52], "magnitude")
+    table = tables.tradeoff(frame(close))
+    assert set(table[table["tied"]]["label"]) == {"shapley", "gradual"}
+    rows = {
+        line.split("|")[2].strip(): line for line in typesetting.markdown(table).splitlines() if "| 0.5" in line[:12]
+    }
+    assert all(("≈" in line) is (label != "magnitude") for label, line in rows.items())
+    assert "$\\approx$" in typesetting.latex(table)
+
+
+def test_many_comparisons_are_corrected():
+    """Each of three others is worse at p = 0.022 alone, which three comparisons make 0.066."""
+    best, worse = [0.90, 0.91, 0.92, 0.93], [0.885, 0.903, 0.905, 0.924]
+    assert paired_p(best, worse) == pytest.approx(0.022, abs=1e-3)
+    alone = tables.tradeoff(frame(of(best) + of(worse, "magnitude")))
+    assert list(alone[alone["best"]]["label"]) == ["shapley"]
+    among = tables.tradeoff(frame([r for m in ("magnitude", "random", "gradual") for r in of(worse, m)] + of(best)))
+    assert not among["best"].any() and among["tied"].sum() == 4
+
+
+def test_what_was_not_run_is_shown_as_missing():
+    found = [record("shapley", 0.5), record("shapley", 0.25), record("magnitude", 0.5)]
+    table = tables.tradeoff(frame(found))
+    assert row(table, "magnitude", 0.25)["n"] == 0
+    [line] = [line for line in typesetting.markdown(table).splitlines() if "0.25 | magnitude" in line]
+    assert "missing" in line and "nan" not in line
+    assert len(table) == 5
+
+
+def test_the_fraction_that_was_achieved_is_told():
+    found = record(keep=0.5)
+    assert row(tables.tradeoff(frame([found])), "shapley")["achieved"] == found["budget"]["achieved"]
+    assert "0.500" in typesetting.markdown(tables.tradeoff(frame([found])))

@@ -1,0 +1,46 @@
+"""Whether the runs of a table had the same chances: said by the hashes of what they depend on."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.identity import dense_parts, identity
+
+Record = Mapping[str, Any]
+
+
+def fairness(records: Sequence[Record]) -> list[str]:
+    """One line if all runs compare, else one for each breach: another dense network, recovery or data split within a
+    data set, model and seed, or a budget that is not met.
+    """
+    breaches = [*_apart(records, "dense networks", _dense), *_apart(records, "recoveries", _recovery)]
+    breaches += _apart(records, "data splits", lambda record: record["config"]["dataset"], seeded=False)
+    over = [r for r in records if r["budget"]["achieved"] > r["budget"]["keep"] * (1 + 1e-9)]
+    breaches += [f"run {r['id']} keeps {r['budget']['achieved']:.4g}, more than {r['budget']['keep']:g}" for r in over]
+    if breaches:
+        return [f"**Not fair**: {breach}." for breach in breaches]
+    least = max(r["budget"]["keep"] - r["budget"]["achieved"] for r in records)
+    return [
+        "Fair: runs of the same data set, model and seed share their dense network, data split and recovery recipe (by "
+        f"their hashes), and no run keeps more than was asked, or over {100 * least:.2g} points less."
+    ]
+
+
+def _dense(record: Record) -> dict[str, Any]:
+    return dense_parts(record["config"])
+
+
+def _recovery(record: Record) -> list[Any]:
+    config = record["config"]
+    return [config["training"]["recovery"], config["training"]["distillation"], config["accept"]]
+
+
+def _apart(records: Sequence[Record], what: str, part: Callable[[Record], Any], seeded: bool = True) -> Iterator[str]:
+    """The data sets, models and seeds whose runs have several of something."""
+    found: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for record in records:
+        place = (record["choices"]["dataset"], record["choices"]["model"])
+        found[(*place, record["seed"]) if seeded else place].add(identity(part(record)))
+    for (dataset, model, *seed), hashes in sorted(found.items()):
+        if len(hashes) > 1:
+            yield f"{dataset} · {model}{f', seed {seed[0]},' if seed else ''} has {len(hashes)} {what}"
