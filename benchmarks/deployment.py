@@ -121,9 +121,15 @@ def _judged(setup: Setup, artefact: Artefact, known: Mapping[str, Mapping[str, f
         **(metrics or setup.task.evaluate(model, setup.data.test)),
         "macs": measuring.macs(artefact.model, setup.example),
         **_size(artefact.form),
-        "peak_memory": memory.peak(artefact.form.alone or artefact.form.open, example),
+        "peak_memory": _peak(artefact, model, example),
         "joules": energy.joules(model, example),
     }
+
+
+def _peak(artefact: Artefact, model: nn.Module, example: Tensor) -> int | None:
+    if any(parameter.is_cuda for parameter in model.parameters()):
+        return memory.peak_on_gpu(model, example)
+    return memory.peak(artefact.form.alone or artefact.form.open, example)
 
 
 def _size(form: Form) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The memory that a forward pass takes at its peak, in a process of its own."""
+"""The memory that a forward pass takes at its peak: on the CPU, in a process of its own."""
 
 import pickle
 import re
@@ -26,6 +26,16 @@ def peak(open: Callable[[int], nn.Module], x: Tensor) -> int | None:
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, mp_context=context) as process:
         return process.submit(_peak, pickle.dumps((open, x.cpu()))).result()
+
+
+@torch.inference_mode()
+def peak_on_gpu(model: nn.Module, x: Tensor) -> int:
+    """Bytes of a GPU's memory that are in use at the peak of a forward pass on `x`, the weights included."""
+    torch.cuda.reset_peak_memory_stats(x.device)
+    before = torch.cuda.memory_allocated(x.device)
+    model(x)
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    return torch.cuda.max_memory_allocated(x.device) - before + weights
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmarks.typesetting import NOTES
@@ -40,6 +41,31 @@ def test_the_committed_table_follows_from_the_committed_records(tmp_path):
     from benchmarks.report import report
 
     assert report(copytree(ROOT / "results" / "quickstart", tmp_path / "quickstart")) == TABLE
+
+
+def deployed() -> list[str]:
+    """The rows that the README shows of what is shipped, from the committed table; one thread, batch 1."""
+    table = pd.read_csv(ROOT / "results" / "deployment" / "shipped.csv").set_index(["network", "engine"])
+    rows = []
+    for (dataset, model), of in table.groupby(["dataset", "model"]):
+        integers = of[of.index.get_level_values("network").str.startswith("int8")].iloc[0]
+        stages = of.loc[("dense", "eager")], of.loc[("pruned", "eager")], integers
+        faster = of.loc[("pruned", "eager")], of.loc[("pruned", "onnx")], integers
+        controls = " / ".join(f"{of.loc[('control', engine)]['speedup_1_1']:.2f}" for engine in ("eager", "onnx"))
+        cells = [
+            f"{dataset} · {model}",
+            " → ".join(f"{stage['quality']:.1f}" for stage in stages),
+            " → ".join(f"{stage['bytes'] / 1000:,.0f}" for stage in stages),
+            f"{of.loc[('pruned', 'eager')]['speedup_macs']:.2f}×",
+            *(f"{stage['speedup_1_1']:.2f}×" for stage in faster),
+            controls,
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def test_what_it_says_of_deployment_is_in_the_committed_table():
+    assert len(deployed()) == 5 and all(row in README for row in deployed())
 
 
 @pytest.mark.parametrize(
