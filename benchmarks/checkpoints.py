@@ -71,6 +71,16 @@ def digest(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def told(path: str | None) -> dict[str, str] | None:
+    """What a record says of a checkpoint: its name and what is in it, not where it lay; None where there was none."""
+    return {"name": Path(path).name, "sha256": digest(path)} if path else None
+
+
+def fingerprint(checkpoint: str | Mapping[str, str]) -> str:
+    """What is in a checkpoint: of a file, or as a record tells it."""
+    return checkpoint["sha256"] if isinstance(checkpoint, Mapping) else digest(checkpoint)
+
+
 def with_classes(network: nn.Module, classes: int) -> nn.Module:
     """`network`, with a new last layer where its own has another number of outputs: what fine-tuning begins with."""
     name, head = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]

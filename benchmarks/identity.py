@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.checkpoints import digest
+from benchmarks.checkpoints import fingerprint
 
 PLACES = ("root", "workers")  # where the data lie and who reads them: not what they are
 
@@ -14,7 +14,7 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a dense network depends on."""
     dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
     if config["checkpoint"]:
-        made = {"checkpoint": digest(config["checkpoint"])}
+        made = {"checkpoint": fingerprint(config["checkpoint"])}
     else:
         made = {"training": config["training"]["dense"]}
     return {

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks import deployment, measuring, provenance, stages
+from benchmarks import checkpoints, deployment, measuring, provenance, stages
 from benchmarks.identity import dense_parts, identity, run_parts, scores_parts
 from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, prepare
@@ -64,7 +64,7 @@ def _about(config: Mapping[str, Any], choices: Mapping[str, str], setup: Setup, 
         "id": identity(run_parts(config)),
         "sweep": config["sweep"],
         "choices": dict(choices),
-        "config": dict(config),
+        "config": {**config, "checkpoint": checkpoints.told(config["checkpoint"])},
         "seed": config["seed"],
         "metric": setup.task.metric,
         "budget": {"of": config["budget"]["of"], "keep": config["keep"], "achieved": pruned.rounds[-1].achieved},

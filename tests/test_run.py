@@ -11,6 +11,7 @@ from torchvision.models import resnet18, squeezenet1_1
 
 from benchmarks import records
 from benchmarks.checkpoints import with_classes
+from benchmarks.identity import identity, run_parts
 from benchmarks.resnets import cifar_resnet
 
 FEW = "estimator.samples=1"
@@ -222,6 +223,8 @@ def test_a_checkpoint_of_ones_own_is_the_dense_network(command, tmp_path):
     assert code == 0, said
     (record,) = recorded(tmp_path)
     assert record["cost"]["training_seconds"] == 0 and not (tmp_path / "cache" / "dense").exists()
+    assert record["config"]["checkpoint"]["name"] == "mine.th" and str(tmp_path / "mine.th") not in json.dumps(record)
+    assert identity(run_parts(record["config"])) == record["id"]  # wherever the file is, or is no more
     code, said = command(*asked, "model.network.depth=14", f"checkpoint={tmp_path / 'mine.th'}")
     assert code == 1 and "mine.th does not fit ResNet: it has no layer1.1.bn1.bias" in said
     (tmp_path / "broken.th").write_bytes(b"no weights")
