@@ -12,7 +12,7 @@ from methods.allocation import Budget, Comparable, uniform
 from methods.attention import separate
 from methods.criterion import Scores
 from methods.game import Evidence, Worth
-from methods.shapley import shapley
+from methods.shapley import shapley as shapley_values  # by another name: the module's is taken
 from methods.worth import negative_cross_entropy
 
 
@@ -37,7 +37,7 @@ def prune(
     Raises ValueError for a budget that cannot be met, a network that cannot be followed and a loader without examples.
     """
     evidence = _first(loader, examples, next(model.parameters()).device)
-    ask = criterion or partial(shapley, worth=worth, aggregate=mean_abs)
+    ask = criterion or partial(shapley_values, worth=worth, aggregate=mean_abs)
     network = separate(model).eval()
     plan = pruning.plan(network, evidence.inputs[:2], Budget(keep, of=of, multiple=multiple))
 

@@ -1,6 +1,9 @@
 """Everything that can be chosen is listed, with a line that says what it is."""
 
+from collections.abc import Iterator
+
 import pytest
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from benchmarks.list import axes, choices, coverage, main
@@ -34,3 +37,18 @@ def test_every_model_is_covered(name):
     embeds = name in ("lstm", "gru", "text_transformer", "gpt")  # whose embeddings are no units
     assert share > (25 if embeds else 80)
     assert OmegaConf.load(CONF / "model" / f"{name}.yaml").network._partial_
+
+
+def targets(node) -> Iterator[str]:
+    """All that configuration files name."""
+    if isinstance(node, dict):
+        yield from (value for key, value in node.items() if key == "_target_")
+        yield from (target for value in node.values() for target in targets(value))
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_configuration_names_can_be_found(path):
+    if path.stem == "executorch":
+        pytest.importorskip("executorch", reason="the extra `edge` is not installed")
+    for target in targets(OmegaConf.to_container(OmegaConf.load(path), resolve=False)):
+        assert callable(get_object(target))
