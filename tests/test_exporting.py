@@ -27,7 +27,7 @@ ours = [name for name in sys.modules if name.split(".")[0] in ("benchmarks", "me
 print(json.dumps([outputs.tolist(), ours]))
 """
 
-NAMES = ["resnet20", "mobilenet_v2", "vit", "lstm", "gru"]
+NAMES = ["resnet20", "vit", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "gru"))]
 
 
 def pruned(name: str) -> tuple[nn.Module, torch.Tensor]:
