@@ -1,12 +1,12 @@
 """The trade-off between quality and size, as a figure."""
 
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import cycle
 from math import ceil
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,37 +15,44 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmarks.frame import PANEL, SEPARATOR
+from benchmarks.records import write_whole
 from benchmarks.tables import by_order
 
 # Okabe & Ito 2008, told apart in all kinds of colour vision; a grey instead of their yellow, too light for lines
 COLOURS = ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osDv^PXhp<>"
-METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # nothing that changes with the day
+FORMS: dict[str, dict] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}  # nothing of the day
+COMPRESSION = "nonzero_compression_ratio"
 
 
-def tradeoff(table: pd.DataFrame) -> Figure:
+def tradeoff(table: pd.DataFrame, gain: str = COMPRESSION) -> Figure:
     """One panel for each data set, model and budget; a line for each label, with its 95 % intervals over seeds.
 
-    table: benchmarks.tables.tradeoff(frame). Compression counts the parameters that are not zero, so that masks
-    and removal share an axis. The dense networks are dashed lines.
+    table: benchmarks.tables.tradeoff(frame); gain: its column that is bought with quality, a ratio. Compression counts
+    the parameters that are not zero, so that masks and removal share an axis. The dense networks are dashed lines; a
+    grey staircase is the Pareto front: what no other mean surpasses in both.
     """
     table = table[table["n"] > 0]
-    panels, styles = list(table.groupby(PANEL)), _styles(table)
+    panels, looks = list(table.groupby(PANEL)), styles(table.loc[~_is_dense(table), "label"].unique())
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = ceil(len(panels) / columns)
     width = max(4.2 * columns, 5.4)
-    entries = _side_by_side([*styles, "dense"], width)
-    height = 3.3 * rows + 0.8 + 0.22 * ceil((len(styles) + 1) / entries)
+    entries = _side_by_side([*looks, "Pareto front", "dense"], width)
+    height = 3.3 * rows + 0.8 + 0.22 * ceil((len(looks) + 2) / entries)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (key, panel) in zip(grid.flat, panels, strict=False):
-        _draw(axes, panel, styles)
+        _draw(axes, panel, looks, gain)
         axes.set_title(_title(table, *key), fontsize=11)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    _legend(figure, grid[0, 0], styles, entries)
-    _captions(figure, table)
+    _legend(figure, grid[0, 0], looks, entries)
+    _captions(figure, table, gain)
     return figure
 
 
@@ -54,12 +61,11 @@ def _side_by_side(labels: Sequence[str], width: float) -> int:
     return min(len(labels), max(1, int(width / (0.7 + 0.085 * max(map(len, labels))))))
 
 
-def _styles(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+def styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
     """Colour and marker of each label, the same in all panels."""
-    labels = by_order(table.loc[~_is_dense(table), "label"].unique())
     return {
         label: {"color": colour, "marker": marker}
-        for label, colour, marker in zip(labels, cycle(COLOURS), cycle(MARKERS), strict=False)
+        for label, colour, marker in zip(by_order(labels), cycle(COLOURS), cycle(MARKERS), strict=False)
     }
 
 
@@ -67,19 +73,22 @@ def _is_dense(table: pd.DataFrame) -> pd.Series:
     return table["label"].str.split(SEPARATOR).str[0] == "dense"
 
 
-def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str]]) -> None:
+def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]], gain: str) -> None:
     for quality in panel.loc[_is_dense(panel), "quality"]:
         axes.axhline(quality, color="black", linestyle="--", linewidth=1, zorder=1)
-    lines = [(label, panel[panel["label"] == label]) for label in styles]
+    pruned = panel[~_is_dense(panel)]
+    axes.step(*pareto(pruned[gain], pruned["quality"]), where="pre", color="#CCCCCC", linewidth=4, zorder=0)
+    lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
     for place, (label, line) in enumerate(lines):
         aside = 2 ** (0.025 * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
-        line = line.sort_values("nonzero_compression_ratio")
+        line = line.sort_values(COMPRESSION)
         axes.errorbar(
-            line["nonzero_compression_ratio"] * aside,
+            line[gain] * aside,
             line["quality"],
+            xerr=line[f"{gain}_ci95"].fillna(0) if f"{gain}_ci95" in line else None,
             yerr=line["quality_ci95"].fillna(0),
-            **styles[label],
+            **looks[label],
             markersize=5,
             markeredgecolor="white",
             markeredgewidth=0.6,
@@ -87,13 +96,22 @@ def _draw(axes: Axes, panel: pd.DataFrame, styles: Mapping[str, Mapping[str, str
             elinewidth=1.1,
             capsize=2.2,
         )
-    _scale(axes, panel["nonzero_compression_ratio"].dropna())
+    _scale(axes, pruned[gain].dropna())
 
 
-def _scale(axes: Axes, compression: pd.Series) -> None:
+def pareto(gains: Iterable[float], qualities: Iterable[float]) -> tuple[list[float], list[float]]:
+    """The points that no other one surpasses in both, from the largest gain to the smallest."""
+    front: list[tuple[float, float]] = []
+    for gain, quality in sorted(zip(gains, qualities, strict=True), reverse=True):
+        if not front or quality > front[-1][1]:
+            front.append((gain, quality))
+    return [gain for gain, _ in front], [quality for _, quality in front]
+
+
+def _scale(axes: Axes, gains: pd.Series) -> None:
     """Powers of two, with one on either side of the data, within a tenth of an octave."""
     axes.set_xscale("log", base=2)
-    exponents = np.log2(compression)
+    exponents = np.log2(gains)
     axes.set_xlim(2 ** (np.floor(exponents.min() + 0.1) - 0.15), 2 ** (np.ceil(exponents.max() - 0.1) + 0.15))
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -109,29 +127,33 @@ def _title(table: pd.DataFrame, dataset: str, model: str, metric: str, of: str) 
     return f"{dataset} · {model}{of_what}" + (f" · budget in {of}" if table["of"].nunique() > 1 else "")
 
 
-def _legend(figure: Figure, first: Axes, styles: Mapping[str, Mapping[str, str]], entries: int) -> None:
+def _legend(figure: Figure, first: Axes, looks: Mapping[str, Mapping[str, str]], entries: int) -> None:
     """One legend for all panels, drawn from empty lines: the drawn ones carry error bars."""
-    for label, style in styles.items():
-        first.plot([], [], label=label, **style, markersize=6, linewidth=1.6)
+    for label, look in looks.items():
+        first.plot([], [], label=label, **look, markersize=6, linewidth=1.6)
+    first.plot([], [], color="#CCCCCC", linewidth=4, label="Pareto front")
     first.plot([], [], color="black", linestyle="--", linewidth=1, label="dense")
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=entries, frameon=False, fontsize=10)
 
 
-def _captions(figure: Figure, table: pd.DataFrame) -> None:
+def _captions(figure: Figure, table: pd.DataFrame, gain: str) -> None:
     """What the axes show, and how many seeds stand behind a point."""
     metrics = [metric.replace("_", " ") for metric in table["metric"].unique()]
     figure.supylabel(f"test {metrics[0] if len(metrics) == 1 else 'quality'} (%)", fontsize=10)
-    figure.supxlabel("compression (non-zero parameters, dense ÷ pruned)\n", fontsize=10)
+    batch = gain.rpartition("_")[2]
+    what = {COMPRESSION: "compression (non-zero parameters, dense ÷ pruned)"}
+    figure.supxlabel(what.get(gain, f"measured speed-up at batch {batch} (dense ÷ pruned)") + "\n", fontsize=10)
     seeds = table.loc[~_is_dense(table), "n"]
     count = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
     bars = "seeds; bars: 95 % Student t intervals" if seeds.max() > 1 else "seed"
     figure.text(0.995, 0.006, f"n = {count} {bars}", ha="right", fontsize=8, color="#555555")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG or PDF, whole or not at all; the same bytes for the same figure."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        figure.savefig(file, format=path.suffix[1:], dpi=200, metadata=METADATA[path.suffix])
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write `name` as PNG, PDF and SVG, each whole or not at all; the same bytes for the same figure."""
+    for form, metadata in FORMS.items():
+        with matplotlib.rc_context({"svg.hashsalt": name}):  # or names within it would be random
+            write = partial(figure.savefig, format=form, dpi=200, metadata=metadata)
+            write_whole(folder / f"{name}.{form}", write)
+        figure.set_layout_engine("none")  # it stays as it was laid out

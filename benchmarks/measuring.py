@@ -17,18 +17,23 @@ from methods.surgery import tensors
 
 
 class Stopwatch:
-    """Wall seconds by name: `with watch("recovery"): …` adds to `watch.seconds["recovery"]`."""
+    """Wall seconds by name: `with watch("recovery"): …` adds to `watch.seconds["recovery"]`; one within stops it."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.running: list[str] = []
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        self.running.append(name)
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - start
+            taken = time.perf_counter() - start
+            self.seconds[self.running.pop()] += taken
+            if self.running:
+                self.seconds[self.running[-1]] -= taken
 
 
 def size(model: nn.Module, example: Tensor) -> dict[str, int]:

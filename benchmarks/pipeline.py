@@ -44,7 +44,8 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         **{name: _short(seconds) for name, seconds in watch.seconds.items()},
     }
     stages.keep(_cache(config, "pruned", run_parts), pruned)
-    about = {**_about(config, choices, setup, pruned), "acceptance": recovery.verdict(pruned)}
+    recovered = {"recovery": {"dense": recovery.dense, "curve": recovery.curve}, "acceptance": recovery.verdict(pruned)}
+    about = {**_about(config, choices, setup, pruned), **recovered}
     return {**about, **measured, "analysis": analysed, "cost": cost, **_where(setup)}
 
 

@@ -14,7 +14,7 @@ from benchmarks.cartpole import ACTIONS, LONGEST, Transitions, episodes, step
 from benchmarks.data import Data, Part
 from benchmarks.distillation import Teacher
 from benchmarks.sampling import seed_of
-from benchmarks.training import Recipe, rate, require_finite
+from benchmarks.training import Recipe, Watch, rate, require_finite
 from methods.game import Evidence
 
 
@@ -88,7 +88,14 @@ class QLearning:
         return (1 - self.discount) * seen.rewards + self.discount * (1 - seen.fallen) * value
 
     def train(
-        self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
+        self,
+        model: nn.Module,
+        part: Part,
+        recipe: Recipe,
+        seed: int,
+        start: int = 0,
+        stop: int | None = None,
+        watch: Watch = lambda model, step: None,
     ) -> None:
         """Act in `environments` episodes, one step for each optimiser step in [start, stop), and learn from replay.
 
@@ -109,6 +116,7 @@ class QLearning:
             scheduler.step()
             with torch.no_grad():  # Lillicrap et al. 2016, algorithm 1
                 torch._foreach_lerp_(list(target.parameters()), list(model.parameters()), self.follow)
+            watch(model, now + 1)
         model.eval()
         require_finite(losses, start, recipe)
 

@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.distillation import Teacher
 from benchmarks.measuring import Stopwatch
 from benchmarks.preparation import Setup, build
-from benchmarks.sampling import seed_of
+from benchmarks.sampling import seed_of, steps_per_epoch
 from benchmarks.stages import timed
 from benchmarks.tasks import Task
 from methods.criterion import Scores
@@ -25,48 +25,56 @@ class Recovery:
 
     More training is given, at most `accept.rounds` times, while the final network loses more than `accept.drop` of the
     dense network's metric on the validation part; `extra` counts it. `unrecovered` is the network before its last
-    training, kept where it is to be analysed.
+    training, kept where it is to be analysed; `curve` is the metric after each epoch, by the steps until then.
     """
 
     def __init__(self, config: Mapping[str, Any], setup: Setup, dense: nn.Module, watch: Stopwatch):
         self.setup, self.watch, self.seed, self.accept = setup, watch, config["seed"], config["accept"]
         self.task = _taught(setup.task, dense, config["training"]["distillation"])
-        self.dense = self.evaluate(dense) if self.accept["drop"] is not None else None
-        self.extra, self.watched = 0, bool(config["analysis"])
+        self.dense = self.evaluate(dense)
+        self.extra, self.analysed = 0, bool(config["analysis"])
+        self.epoch = steps_per_epoch(len(setup.data.train), setup.recovery.batch_size) if config["watch"] else None
+        self.curve: list[tuple[int, float]] = []
         self.unrecovered: nn.Module | None = None
 
     def __call__(self, model: nn.Module, start: int, stop: int) -> None:
         """Train `model` in place for the steps [start, stop); after the last of them, until it is accepted."""
         last = start < stop == self.setup.plan.steps
-        if last and self.watched:
+        if last and self.analysed:
             self.unrecovered = deepcopy(model)
         self.train(model, self.seed, start, stop)
-        if last and self.accept["drop"] is not None:
-            while self.extra < self.accept["rounds"] and not self.accepts(self.evaluate(model)):
-                self.extra += 1
-                self.train(model, seed_of("more recovery", self.seed, self.extra))
+        while last and self.extra < self.accept["rounds"] and not self.accepts(model):
+            self.extra += 1
+            self.train(model, seed_of("more recovery", self.seed, self.extra))
 
     def train(self, model: nn.Module, seed: int, start: int = 0, stop: int | None = None) -> None:
         """Steps [start, stop) of the recovery's recipe, in place."""
+        stretch = {"start": start, "stop": stop, "watch": self.look}
         with self.watch("recovery_seconds"):
-            self.task.train(model, self.setup.data.train, self.setup.recovery, seed, start, stop)
+            self.task.train(model, self.setup.data.train, self.setup.recovery, seed, **stretch)
+
+    def look(self, model: nn.Module, step: int) -> None:
+        """Add to the curve at the end of an epoch."""
+        if self.epoch and step % self.epoch == 0:
+            self.curve.append((step + self.extra * self.setup.plan.steps, self.evaluate(model)))
+            model.train()
 
     def evaluate(self, model: nn.Module) -> float:
         """The metric on the validation part."""
         with self.watch("measuring_seconds"):
             return self.setup.task.evaluate(model, self.setup.data.validation)[self.setup.task.metric]
 
-    def accepts(self, quality: float) -> bool:
-        """Whether a network of this quality loses no more than may be lost."""
-        return self.dense is None or self.dense - quality <= self.accept["drop"]
+    def accepts(self, model: nn.Module) -> bool:
+        """Whether a network loses no more than may be lost."""
+        return self.accept["drop"] is None or self.dense - self.evaluate(model) <= self.accept["drop"]
 
     def verdict(self, pruned: Pruned) -> dict[str, Any] | None:
         """What the record says of acceptance; None where nobody asked."""
-        if self.dense is None:
+        drop, quality = self.accept["drop"], pruned.rounds[-1].after
+        if drop is None:
             return None
-        quality = pruned.rounds[-1].after
         told = {"dense": self.dense, "pruned": quality, "extra_recoveries": self.extra}
-        return {"drop": self.accept["drop"], **told, "accepted": self.accepts(quality)}
+        return {"drop": drop, **told, "accepted": self.dense - quality <= drop}
 
     @timed
     def grow(self, model: nn.Module, groups: Sequence, step: int) -> Scores:

@@ -2,19 +2,22 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from benchmarks import figures, landscape_figure, records, shipped, steps, tables, typesetting
+from benchmarks.areas import areas
+from benchmarks.comparisons import comparisons
 from benchmarks.fairness import fairness
 from benchmarks.frame import frame
 from benchmarks.ranks import ranks
 
 TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv", "tradeoff.html")
 SHIPPED = ("shipped.md", "shipped.tex", "shipped.csv")
-LANDSCAPES = ("landscape.png", "landscape.pdf")
-FIGURES = ("tradeoff.png", "tradeoff.pdf")
 
 
 def report(folder: Path) -> str:
@@ -32,20 +35,28 @@ def report(folder: Path) -> str:
     page = typesetting.html(folder.name, table, verdicts)
     for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table), page), strict=True):
         records.write_text(folder / name, content)
-    for name in FIGURES:
-        figures.save(figures.tradeoff(table), folder / name)
-    for name, figure in steps.steps(steps.chosen(found)):
-        for form in ("png", "pdf"):
-            figures.save(figure, folder / f"{name}.{form}")
+    for name, figure in _figures(found, tidy, table):
+        figures.save(figure, folder, name)
+    return text + _shipped(folder, found, tidy)
+
+
+def _figures(
+    found: Sequence[Mapping[str, Any]], tidy: pd.DataFrame, table: pd.DataFrame
+) -> Iterator[tuple[str, Figure]]:
+    """Every figure that there are numbers for, by its name."""
+    yield "tradeoff", figures.tradeoff(table)
+    *_, largest = table.filter(regex="^speedup_latency_[0-9]+$")
+    yield "speedup", figures.tradeoff(table, largest)
+    shown = steps.chosen(found)
+    yield from steps.steps(shown)
+    yield from comparisons({record["id"]: record for record in found}, tidy, areas(tidy), shown["id"])
     if rows := landscape_figure.analysed(found):
-        for name in LANDSCAPES:
-            figures.save(landscape_figure.landscapes(rows), folder / name)
-    return text + _shipped(folder, found)
+        yield "landscape", landscape_figure.landscapes(rows)
 
 
-def _shipped(folder: Path, found: Sequence[Mapping[str, Any]]) -> str:
+def _shipped(folder: Path, found: Sequence[Mapping[str, Any]], tidy: pd.DataFrame) -> str:
     """Write the tables of what the runs ship, if they ship anything; returns the Markdown one."""
-    table = shipped.shipped(found)
+    table = shipped.shipped(found, tidy)
     if table.empty:
         return ""
     title = f"# What is shipped: {folder.name}\n\nMeasured on {'; '.join(_machines(found))}."

@@ -87,6 +87,7 @@ class Run:
     schedule: Any = MISSING
     allocation: Any = MISSING
     training: Training = MISSING
+    watch: bool = True
     checkpoint: str | None = None
     accept: Accept = field(default_factory=Accept)
     keep: Any = 0.5  # a fraction, or a list of them: a run each

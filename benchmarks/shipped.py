@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.frame import CELL, PANEL, frame
+from benchmarks.frame import CELL, PANEL
 from benchmarks.statistics import mean_interval, ratio_interval
 from benchmarks.typesetting import heading, interval, text, typeset
 
@@ -22,16 +22,18 @@ the engine's own. MACs: dense ÷ this, the theoretical speed-up.
 - mJ: energy of one example in a batch of 64, by the machine's counters; there is no such column where nothing counts.
 - t threads @b: milliseconds at batch b, and the measured speed-up against the dense network in the same form. \
 control: the dense network under zeros, which save nothing: 1.00 is right.
+- per s, t @b: examples a second with t threads, in batches of b.
 - apart: the largest difference to PyTorch's outputs, over their standard deviation.
 """
 
 
-def shipped(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def shipped(records: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each label, stage and form, over seeds; empty where no run exported or compressed anything.
 
-    Qualities are percent, latencies seconds, sizes bytes; `speedup_<threads>_<batch>` is dense ÷ this in the same form.
+    frame: benchmarks.frame.frame(records). Qualities are percent, latencies seconds, sizes bytes, throughputs
+    examples a second; `speedup_<threads>_<batch>` is dense ÷ this in the same form.
     """
-    labelled = frame(records)[["id", *CELL, "label", "seed"]]
+    labelled = frame[["id", *CELL, "label", "seed"]]
     rows = pd.DataFrame([row for record in records for row in _rows(record)])
     if rows.empty:
         return rows
@@ -54,18 +56,19 @@ def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _speed(dense: Mapping[str, Any], artefact: Mapping[str, Any], seed: int) -> Iterator[tuple[str, float]]:
-    """Median seconds and speed-up, by threads and batch size, with half the bootstrap interval of a single run."""
+    """Median seconds, examples a second, and speed-up with half a run's bootstrap interval; by threads and batch."""
     for threads, by_batch in artefact["latency"].items():
         for batch in (batch for batch in by_batch if batch != "contention"):
             ratio, low, high = ratio_interval(dense["latency"][threads][batch], by_batch[batch], seed)
             yield f"latency_{threads}_{batch}", median(by_batch[batch])
+            yield f"throughput_{threads}_{batch}", int(batch) / median(by_batch[batch])
             yield f"speedup_{threads}_{batch}", ratio
             yield f"speedup_{threads}_{batch}_ci95", (high - low) / 2
 
 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
     speedups = [name for name in rows if name.startswith("speedup_") and name.count("_") == 2]
-    means = [*MEANS, *(name for name in rows if name.startswith("latency_"))]
+    means = [*MEANS, *rows.filter(regex="^(latency|throughput)_")]
     found: dict[str, float] = {"n": len(rows), **rows.reindex(columns=means).astype(float).mean()}
     for name in (*INTERVALS, *speedups):
         found[name], found[f"{name}_ci95"] = mean_interval(rows[name])
@@ -124,4 +127,7 @@ def _speeds(panel: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
         _, threads, batch = column.split("_")
         ratio = interval(panel, f"speedup_{threads}_{batch}", "{:.2f}", "×")
         ratio = (" (" + ratio + ")").where(panel["network"] != "dense", "")
-        yield f"{threads} thread{'s' * (threads != '1')} @{batch}", text(1000 * panel[column], "{:.3g}") + ratio
+        times = text(1000 * panel[column], "{:.3g}") + ratio
+        yield f"{threads} thread{'s' * (threads != '1')} @{batch}", times
+        if batch != "1":
+            yield f"per s, {threads} @{batch}", text(panel[f"throughput_{threads}_{batch}"], "{:,.0f}")

@@ -29,9 +29,7 @@ class Task(Protocol):
     def data(self, data: Data) -> Data: ...
     def taught(self, teacher: Teacher) -> "Task": ...
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]: ...
-    def train(
-        self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
-    ) -> None: ...
+    def train(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, **stretch: Any) -> None: ...
     def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor: ...
     def evaluate(self, model: nn.Module, part: Part) -> dict[str, float]: ...
 
@@ -64,11 +62,9 @@ class Supervised:
         """The network itself, and a stratified sample of the part."""
         return model, Evidence(*part.draw(examples, seed))
 
-    def train(
-        self, model: nn.Module, part: Part, recipe: Recipe, seed: int, start: int = 0, stop: int | None = None
-    ) -> None:
-        """See benchmarks.training.train."""
-        train(model, part, recipe, self.learn, seed, start, stop)
+    def train(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, **stretch: Any) -> None:
+        """See benchmarks.training.train; stretch: its `start`, `stop` and `watch`."""
+        train(model, part, recipe, self.learn, seed, **stretch)
 
     def loss_at(self, model: nn.Module, part: Part, recipe: Recipe, seed: int, step: int) -> Tensor:
         """See benchmarks.training.loss_at."""

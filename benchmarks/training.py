@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from benchmarks.data import Part, steps, steps_per_epoch
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # of a network on a batch, inputs and targets: a scalar
+Watch = Callable[[nn.Module, int], None]  # is shown the network after each step, and how many there were
 
 
 @dataclass
@@ -30,12 +31,20 @@ class Recipe:
 
 
 def train(
-    model: nn.Module, part: Part, recipe: Recipe, loss: Loss, seed: int, start: int = 0, stop: int | None = None
+    model: nn.Module,
+    part: Part,
+    recipe: Recipe,
+    loss: Loss,
+    seed: int,
+    start: int = 0,
+    stop: int | None = None,
+    watch: Watch = lambda model, step: None,
 ) -> None:
     """Run steps [start, stop) of the recipe on `model`, in place; stop = None runs to the end.
 
     Batches and learning rates depend on the step alone, so methods that stop at different steps see the same ones; the
-    optimiser's state starts anew at `start`. Torch's global generator is left as it was.
+    optimiser's state starts anew at `start`. Torch's global generator is left as it was. `watch` may look at the
+    network, in evaluation mode if it puts that back.
     Raises FloatingPointError when the loss is no longer finite.
     """
     total = recipe.steps(len(part))
@@ -45,9 +54,12 @@ def train(
     optimizer = recipe.optimizer(model.parameters())
     scheduler = LambdaLR(optimizer, rate(recipe, total, start))
     batches = part.batches(steps(len(part), recipe.batch_size, seed, start, stop), seed, start=start)
+    losses = []
     with _seeded(model, seed + start):
         model.train()
-        losses = [_step(model, x, y, loss, optimizer, scheduler) for x, y in batches]
+        for step, (x, y) in enumerate(batches, start + 1):
+            losses.append(_step(model, x, y, loss, optimizer, scheduler))
+            watch(model, step)
     model.eval()
     require_finite(losses, start, recipe)
 

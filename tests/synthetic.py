@@ -144,6 +144,7 @@ def _networks(accuracy: float, noise: float, keep: float, seed: int, granularity
         "contention": {"1": 0.01, "64": 0.02},
         "artefacts": [],
         "analysis": {},
+        "recovery": {"dense": dense["accuracy"], "curve": [[20, (accuracy + accuracy**3) / 2], [40, accuracy]]},
         "acceptance": None,
     }
 

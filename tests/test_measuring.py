@@ -22,6 +22,14 @@ def test_macs_at_224_are_the_known_ones(build, giga):
     assert measuring.macs(model, torch.empty(1, 3, 224, 224)) == pytest.approx(giga * 1e9, rel=1e-3)
 
 
+def test_a_watch_within_another_stops_it(monkeypatch):
+    watch, now = measuring.Stopwatch(), iter((0, 10, 13, 20))
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(now))
+    with watch("outer"), watch("inner"):
+        pass
+    assert watch.seconds == {"outer": 17, "inner": 3}
+
+
 def test_macs_of_grouped_convolutions_are_divided_by_the_groups():
     x = torch.empty(1, 8, 10, 10)
     assert measuring.macs(nn.Conv2d(8, 16, 3, groups=4), x) == 16 * 8 * 8 * (8 // 4) * 9

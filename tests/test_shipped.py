@@ -3,9 +3,11 @@
 from statistics import median
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import report, shipped
+from benchmarks.frame import frame
 from benchmarks.statistics import mean_interval
 from tests.synthetic import record, write
 
@@ -35,33 +37,38 @@ def exported(seed: int = 0, **more) -> dict:
     return {**record("magnitude", seed=seed), "artefacts": rows}
 
 
-def row(table, network: str, engine: str) -> dict:
-    [found] = table[(table["network"] == network) & (table["engine"] == engine)].to_dict("records")
-    return found
+def table(records: list[dict]) -> pd.DataFrame:
+    return shipped.shipped(records, frame(records))
+
+
+def row(found, network: str, engine: str) -> dict:
+    [one] = found[(found["network"] == network) & (found["engine"] == engine)].to_dict("records")
+    return one
 
 
 def test_speed_is_against_the_dense_network_in_the_same_engine():
     one = exported()
-    found = row(shipped.shipped([one]), "pruned", "onnx")
+    found = row(table([one]), "pruned", "onnx")
     samples = {(a["network"], a["engine"]): a["latency"]["2"]["64"] for a in one["artefacts"]}
     ratio = median(samples["dense", "onnx"]) / median(samples["pruned", "onnx"])
     assert found["speedup_2_64"] == ratio == pytest.approx(2, rel=0.1)
     assert found["latency_2_64"] == median(samples["pruned", "onnx"])
+    assert found["throughput_2_64"] == 64 / found["latency_2_64"]
     assert found["speedup_macs"] == 2
     assert found["quality"] == pytest.approx(100 * (0.9 - 0.01 * 0.25))
 
 
 def test_several_seeds_are_averaged_and_one_has_the_interval_of_its_samples():
-    table = shipped.shipped([exported(seed) for seed in range(3)])
-    ratios = [row(shipped.shipped([exported(seed)]), "control", "eager")["speedup_1_1"] for seed in range(3)]
-    found = row(table, "control", "eager")
+    whole = table([exported(seed) for seed in range(3)])
+    ratios = [row(table([exported(seed)]), "control", "eager")["speedup_1_1"] for seed in range(3)]
+    found = row(whole, "control", "eager")
     assert (found["speedup_1_1"], found["speedup_1_1_ci95"]) == pytest.approx(mean_interval(ratios))
     assert found["n"] == 3
-    assert 0 < row(shipped.shipped([exported()]), "control", "eager")["speedup_1_1_ci95"] < 0.1
+    assert 0 < row(table([exported()]), "control", "eager")["speedup_1_1_ci95"] < 0.1
 
 
 def test_nothing_shipped_is_no_table(tmp_path):
-    assert shipped.shipped([record()]).empty
+    assert table([record()]).empty
     report.report(write(tmp_path / "plain", [record()]))
     assert not (tmp_path / "plain" / "shipped.md").exists()
 
@@ -76,5 +83,5 @@ def test_the_report_tells_stages_in_their_order_and_energy_only_where_it_is_coun
 
 
 def test_signs_are_escaped_in_latex():
-    text = shipped.latex(shipped.shipped([exported()]))
+    text = shipped.latex(table([exported()]))
     assert "\\toprule" in text and "$\\times$" in text and "×" not in text

@@ -1,0 +1,136 @@
+"""Figures of many runs: recovery, rank correlation of criteria, what scoring costs and what it brings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import stats
+
+from benchmarks.figures import styles
+from benchmarks.frame import CELL, PANEL, SEPARATOR
+from benchmarks.statistics import mean_interval
+from benchmarks.tables import by_order
+
+Records = Mapping[str, Mapping[str, Any]]  # by id
+
+
+def comparisons(records: Records, frame: pd.DataFrame, areas: pd.DataFrame, shown: str) -> Iterator[tuple[str, Figure]]:
+    """The figures for which there are numbers, by their names; recovery is that of the cell of the record `shown`."""
+    cell = frame.loc[frame["id"] == shown, CELL].iloc[0]
+    curves = _curves(records, frame[(frame[CELL] == cell).all(axis=1)])
+    if len(curves):
+        yield "step_6_recovery", _recovery(curves, cell)
+    matrices = [(key, found) for key, rows in frame.groupby(PANEL) if len(found := correlations(records, rows)) > 1]
+    if matrices:
+        yield "correlation", _heat_maps(matrices)
+    if areas["label"].nunique() > 1:
+        yield "price", _prices(areas)
+
+
+def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, Sequence[Axes]]:
+    columns = min(3, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[len(titles) :]:
+        axes.remove()
+    for axes, title in zip(grid, titles, strict=False):
+        axes.set_title(title, fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, grid[: len(titles)]
+
+
+def _curves(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
+    """The metric on validation data in percent, by label, seed and step, from the removal to the last epoch."""
+    found = []
+    for name, label, seed in rows[["id", "label", "seed"]].itertuples(index=False):
+        record = records[name]
+        first, recovery = record["rounds"][0], record.get("recovery")  # which was not always recorded
+        if recovery and recovery["curve"]:
+            points = [(first["step"], first["before"]), *recovery["curve"]]
+            found += [(label, seed, step, 100 * quality, 100 * recovery["dense"]) for step, quality in points]
+    return pd.DataFrame(found, columns=["label", "seed", "step", "quality", "dense"])
+
+
+def _recovery(curves: pd.DataFrame, cell: pd.Series) -> Figure:
+    title = f"{cell['dataset']} · {cell['model']}, keep {cell['keep']:g} of {cell['of']}"
+    figure, [axes] = _panels([title], (6.4, 4))
+    for label, style in styles(curves["label"].unique()).items():
+        line = curves[curves["label"] == label].groupby("step")["quality"].agg(mean_interval)
+        middle, half = np.array(line.tolist()).T
+        axes.plot(line.index, middle, label=label, color=style["color"])
+        axes.fill_between(line.index, middle - half, middle + half, color=style["color"], alpha=0.15, linewidth=0)
+    axes.axhline(curves["dense"].mean(), color="black", linestyle="--", linewidth=1, label="dense")
+    seeds = curves["seed"].nunique()
+    bands = f" (n = {seeds} seeds; bands: 95 % Student t intervals)" if seeds > 1 else " (n = 1 seed)"
+    axes.set(xlabel=f"steps of recovery{bands}", ylabel=f"validation {cell['metric'].replace('_', ' ')} (%)")
+    axes.legend(frameon=False)
+    return figure
+
+
+def correlations(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation between the scores that labels give the dense network: square, a row a label.
+
+    The mean over groups of at least three units, and over seeds that both labels have. Labels without scores of units
+    are left out.
+    """
+    scores: dict[str, dict[int, Mapping[str, list[float]]]] = {}
+    for name, label, seed in rows[["id", "label", "seed"]].itertuples(index=False):
+        if found := records[name]["rounds"][0]["scores"]:
+            scores.setdefault(label, {})[seed] = found
+    labels = by_order(scores)
+    matrix = pd.DataFrame(np.nan, index=labels, columns=labels)
+    for one, other in combinations_with_replacement(labels, 2):
+        shared = [_spearman(scores[one][s], scores[other][s]) for s in scores[one].keys() & scores[other].keys()]
+        matrix.loc[one, other] = matrix.loc[other, one] = mean(shared) if shared else np.nan
+    return matrix
+
+
+def _spearman(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> float:
+    """Constant scores rank nobody: their correlation is 0."""
+    shared = [name for name in one if len(one[name]) > 2 and name in other]
+    tied = {name for name in shared if not (np.ptp(one[name]) and np.ptp(other[name]))}
+    found = [0.0 if name in tied else stats.spearmanr(one[name], other[name]).statistic for name in shared]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _heat_maps(matrices: Sequence[tuple[tuple, pd.DataFrame]]) -> Figure:
+    wide = max(3.4, 0.55 * max(len(matrix) for _, matrix in matrices) + 1.4)
+    figure, grid = _panels([SEPARATOR.join(key[:2]) for key, _ in matrices], (wide, wide))
+    for axes, (_, matrix) in zip(grid, matrices, strict=True):
+        axes.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+        axes.set_xticks(range(len(matrix)), matrix.columns, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(matrix)), matrix.index, fontsize=8)
+        for (row, column), value in np.ndenumerate(matrix.to_numpy()):
+            dark = {"color": "white" if abs(value) > 0.7 else "black"}
+            axes.text(column, row, f"{value:z.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, **dark)
+    figure.supxlabel(
+        "Spearman's rank correlation of the dense network's scores, mean over groups and seeds", fontsize=8
+    )
+    return figure
+
+
+def _prices(areas: pd.DataFrame) -> Figure:
+    panels = list(areas.groupby(PANEL))
+    looks = styles(areas["label"].unique())
+    figure, grid = _panels([SEPARATOR.join(key[:2]) for key, _ in panels], (4.2, 3.4))
+    for axes, (key, rows) in zip(grid, panels, strict=True):
+        for row in rows.itertuples():
+            error = np.nan_to_num(row.area_ci95)
+            axes.errorbar(max(row.scoring_seconds, 1e-4), row.area, yerr=error, capsize=2, **looks[row.label])
+        axes.set(xscale="log", ylabel=f"mean test {key[2].replace('_', ' ')} (%)")
+        axes.grid(color="#E4E4E4", linewidth=0.7)
+    for label, look in looks.items():
+        grid[0].plot([], [], label=label, linestyle="", **look)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    counts = sorted(set(areas["n"]))
+    seeds = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    figure.supxlabel(f"seconds of scoring ({seeds} seeds; bars: 95 % Student t intervals of the area)", fontsize=9)
+    return figure
