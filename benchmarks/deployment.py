@@ -127,8 +127,11 @@ def _judged(setup: Setup, artefact: Artefact, known: Mapping[str, Mapping[str, f
 
 
 def _peak(artefact: Artefact, model: nn.Module, example: Tensor) -> int | None:
+    """None of what leaves no file: it is made in its process, and the memory of making it would count."""
     if any(parameter.is_cuda for parameter in model.parameters()):
         return memory.peak_on_gpu(model, example)
+    if artefact.form.path is None:
+        return None
     return memory.peak(artefact.form.alone or artefact.form.open, example)
 
 

@@ -41,12 +41,14 @@ def _itself(model: nn.Module, threads: int) -> nn.Module:
 
 
 def compiled(model: nn.Module, example: Tensor, path: Path) -> Form:
-    """torch.compile, at the first call; it leaves no file."""
+    """torch.compile, whole, at the first call; it leaves no file. A network that it cannot compile fails there."""
     return Form(None, partial(_compiled, model))
 
 
 def _compiled(model: nn.Module, threads: int) -> nn.Module:
-    return torch.compile(deepcopy(model.eval()))  # type: ignore[return-value] (a copy: threads are compiled in)
+    copy = deepcopy(model.eval())  # threads are compiled in
+    isolated = {"fullgraph": True, "isolate_recompiles": True}  # or the ninth of one class would stay eager in silence
+    return torch.compile(copy, **isolated)  # type: ignore[return-value]
 
 
 def to_onnx(model: nn.Module, example: Tensor, path: Path) -> Form:

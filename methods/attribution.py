@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from captum.attr import LayerConductance
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
@@ -30,11 +31,16 @@ def attribution(
     Sums over the unit's channels, their positions and its readers, for each example, then the aggregate.
     LayerConductance: Dhamdhere et al. 2019; LayerIntegratedGradients: Sundararajan et al. 2017; LayerDeepLift:
     Shrikumar et al. 2017.
-    Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one.
+    Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one;
+    for conductance of tokens; for layers that read their own past.
     """
     require_units(groups)
     if any(reader.side == "hidden" for group in groups for reader in group.readers):
         raise ValueError("attributions have no rule for what a recurrent layer reads of itself: choose method=taylor")
+    if method is LayerConductance and not evidence.inputs.is_floating_point():
+        raise ValueError(
+            "conductance follows a line of inputs, and tokens have none: choose method=integrated_gradients"
+        )
     player = _Player(model, worth)
     parts = list(zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True))
     scores = {}

@@ -54,7 +54,7 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     """|∂R/∂w ⊙ w| / R, where R sums the outputs of the network of absolute values at ones (Tanaka et al. 2020).
 
     Data-free: of the evidence only the shape matters (tokens, which cannot be ones, are taken as they are). In double
-    precision, since R grows with the product of the layers.
+    precision, since R grows with the product of the layers. Raises ValueError for outputs without a derivative.
     """
     model, weights = _plain(model, torch.double)
     for name, layer in model.named_modules():
@@ -66,6 +66,8 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     example = evidence.inputs[:1]
     ones = torch.ones_like(example, dtype=torch.double) if example.is_floating_point() else example
     flow = model(ones).sum()
+    if not flow.requires_grad:
+        raise ValueError("synflow needs outputs with a derivative, and episodes have none: choose task=q_learning")
     gradients = torch.autograd.grad(flow, list(weights.values()))
     saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(weights.items(), gradients, strict=True)}
     return _scores(groups, saliency, evaluations=1)

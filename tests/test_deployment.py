@@ -126,3 +126,23 @@ def test_more_recovery_is_more_training(tmp_path):
     )
     assert again["rounds"][-1]["before"] == once["rounds"][-1]["before"]
     assert again["pruned"]["loss"] < once["pruned"]["loss"]
+
+
+@pytest.mark.slow
+def test_what_is_compiled_is_shipped_without_a_file(tmp_path):
+    record = record_of(tmp_path, *SMALL, "export=compile", "latency.threads=[1,2]", "latency.batches=[1,4]")
+    for name in ("dense", "control", "pruned"):
+        compiled = row(record, name, "compile")
+        assert compiled["difference"] < 1e-4 and {"1", "4"} < set(compiled["latency"]["2"])
+        assert "bytes" not in compiled
+    assert row(record, "pruned", "compile")["accuracy"] == row(record, "pruned", "eager")["accuracy"]
+
+
+@pytest.mark.slow
+def test_every_network_of_a_class_is_compiled():
+    torch.compiler.reset()
+    counts = torch._dynamo.utils.counters["stats"]
+    for width in range(1, 13):  # more than the eight of one class that are compiled by default
+        before = counts["unique_graphs"]
+        exporting._compiled(nn.Sequential(nn.Linear(3, width)), 1)(torch.randn(2, 3))
+        assert counts["unique_graphs"] == before + 1
