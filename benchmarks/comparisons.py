@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from benchmarks.figures import styles
@@ -126,6 +127,8 @@ def _prices(areas: pd.DataFrame) -> Figure:
             error = np.nan_to_num(row.area_ci95)
             axes.errorbar(max(row.scoring_seconds, 1e-4), row.area, yerr=error, capsize=2, **looks[row.label])
         axes.set(xscale="log", ylabel=f"mean test {key[2].replace('_', ' ')} (%)")
+        axes.set_xlim(rows["scoring_seconds"].clip(1e-4).min() / 4, 4 * rows["scoring_seconds"].clip(1e-4).max())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(color="#E4E4E4", linewidth=0.7)
     for label, look in looks.items():
         grid[0].plot([], [], label=label, linestyle="", **look)

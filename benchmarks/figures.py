@@ -77,7 +77,7 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
     for quality in panel.loc[_is_dense(panel), "quality"]:
         axes.axhline(quality, color="black", linestyle="--", linewidth=1, zorder=1)
     pruned = panel[~_is_dense(panel)]
-    axes.step(*pareto(pruned[gain], pruned["quality"]), where="pre", color="#CCCCCC", linewidth=4, zorder=0)
+    axes.step(*pareto(pruned[gain], pruned["quality"]), where="post", color="#CCCCCC", linewidth=4, zorder=0)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
     for place, (label, line) in enumerate(lines):
