@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks import comparisons
 from benchmarks.areas import areas
+from benchmarks.bench.figures import errors
 from benchmarks.figures import pareto
 from benchmarks.frame import frame
 from tests.synthetic import golden, record
@@ -112,3 +113,13 @@ def test_the_record_has_the_metric_after_every_epoch_and_looking_changes_nothing
     assert unseen["recovery"]["curve"] == []
     same = [deepcopy(one["pruned"]) | {"latency": None} for one in (seen, unseen)]
     assert same[0] == same[1] and seen["id"] == unseen["id"]
+
+
+def test_errors_are_drawn_where_every_game_was_asked():
+    def race(group: str, samples: int, error: float) -> dict:
+        runs = [{"error": error, "spearman": 1 - error}] * 2
+        return {"network": "convnet", "group": group, "estimator": "permutation", "samples": samples, "runs": runs}
+
+    figure = errors([race("0", 5, 0.4), race("4", 5, 0.2), race("0", 20, 0.1)])  # group 4 has reached the goal at 5
+    line = figure.axes[0].lines[0]
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([5], [pytest.approx(0.3)])

@@ -1,4 +1,4 @@
-"""python -m benchmarks.bench: measure, and leave a record and its tables in results/bench/."""
+"""python -m benchmarks.bench: measure, and leave a record, its tables and its figure in results/bench/."""
 
 import argparse
 import json
@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from benchmarks import provenance
-from benchmarks.bench import contests, cost, tables
+from benchmarks.bench import contests, cost, figures, tables
 from benchmarks.bench.peers import on_a_hook
+from benchmarks.figures import save
 from benchmarks.records import write, write_text
 from methods.worth import negative_cross_entropy
 
@@ -58,7 +59,7 @@ def about() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and write the tables; without any stage, only the tables, from the records that are there."""
+    """Measure, and write tables and figure; without any stage, only these, from the records that are there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
@@ -75,6 +76,7 @@ def main() -> None:
     cost_record, races_record = (json.loads((folder / name).read_text()) for name in ("cost.json", "races.json"))
     text = tables.markdown(cost_record, races_record)
     write_text(folder / "tables.md", text)
+    save(figures.errors(races_record["races"]), folder, "errors")
     print(text)
 
 
