@@ -32,6 +32,10 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
     watch = Stopwatch()
     recovery = Recovery(config, setup, dense.model, watch)
     pruned = _prune(config, setup, dense.model, recovery)
+    recovered = {
+        "recovery": {"dense": recovery.dense, "curve": [*recovery.curve]},
+        "acceptance": recovery.verdict(pruned),
+    }
     networks = {"dense": dense.model, "control": _control(setup, dense.model, pruned), "pruned": pruned.model}
     compressed = deployment.compress(config, recovery, pruned.model)
     with watch("measuring_seconds"):
@@ -44,7 +48,6 @@ def run(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]
         **{name: _short(seconds) for name, seconds in watch.seconds.items()},
     }
     stages.keep(_cache(config, "pruned", run_parts), pruned)
-    recovered = {"recovery": {"dense": recovery.dense, "curve": recovery.curve}, "acceptance": recovery.verdict(pruned)}
     about = {**_about(config, choices, setup, pruned), **recovered}
     return {**about, **measured, "analysis": analysed, "cost": cost, **_where(setup)}
 

@@ -111,6 +111,8 @@ def test_the_record_has_the_metric_after_every_epoch_and_looking_changes_nothing
     assert [step for step, _ in seen["recovery"]["curve"]] == [steps * epoch for epoch in range(1, 7)]
     assert seen["recovery"]["curve"][-1][1] == seen["rounds"][-1]["after"] != seen["recovery"]["dense"]
     assert unseen["recovery"]["curve"] == []
+    squeezed = record_of(tmp_path / "squeezed", *options, "compression=low_rank")
+    assert squeezed["recovery"] == seen["recovery"]  # what compression recovers is another network's
     same = [deepcopy(one["pruned"]) | {"latency": None} for one in (seen, unseen)]
     assert same[0] == same[1] and seen["id"] == unseen["id"]
 
