@@ -139,6 +139,7 @@ def test_the_test_part_is_read_once_and_never_before_the_pruned_network_is_final
         return evaluate(task, model, part)
 
     monkeypatch.setattr(Supervised, "evaluate", spy)
-    record_of(tmp_path, "method=magnitude", "schedule=iterative")
-    validation, test = 144, 359
-    assert read == [validation] * 10 + [test] * 2  # five rounds, before and after recovery; then dense and pruned
+    record = record_of(tmp_path, "method=magnitude", "schedule=iterative")
+    validation, test, watched = 144, 359, len(record["recovery"]["curve"])
+    # The dense network, five rounds before and after recovery, every epoch of it; then dense and pruned.
+    assert read == [validation] * (1 + 10 + watched) + [test] * 2
