@@ -108,6 +108,39 @@ class Unlabelled:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Some examples of a part."""
+
+    part: Part
+    index: Tensor  # (n,) int64
+
+    @property
+    def labels(self) -> Tensor:
+        """See Part."""
+        return self.part.labels[self.index]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batches(self, indices: Iterable[Tensor], seed: int = 0, *, start: int = 0) -> Iterator[Batch]:
+        """See Part."""
+        return self.part.batches((self.index[chosen] for chosen in indices), seed, start=start)
+
+    def draw(self, examples: int, seed: int) -> Batch:
+        """See Part."""
+        inside = stratified(self.labels, examples, generator("draw", seed))
+        inputs, targets = self.part.draw(len(self.part), seed)  # all of it, in order, never augmented
+        return inputs[self.index[inside]], targets[self.index[inside]]
+
+
+def sample(part: Part, examples: int | None, seed: int) -> Part:
+    """A stratified sample of a part; all of it where examples is None."""
+    if examples is None:
+        return part
+    return Sample(part, stratified(part.labels, examples, generator("sample", seed)))
+
+
+@dataclass(frozen=True)
 class Streamed(Dataset):
     """A part that is read from image files batch by batch; what it yields does not depend on `workers`."""
 

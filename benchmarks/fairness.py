@@ -32,7 +32,8 @@ def _dense(record: Record) -> dict[str, Any]:
 
 def _recovery(record: Record) -> list[Any]:
     config = record["config"]
-    return [config["training"]["recovery"], config["training"]["distillation"], config["accept"]]
+    training = config["training"]
+    return [training["recovery"], training["distillation"], training.get("examples"), config["accept"]]
 
 
 def _apart(records: Sequence[Record], what: str, part: Callable[[Record], Any], seeded: bool = True) -> Iterator[str]:

@@ -54,7 +54,9 @@ def _choices(record: Mapping[str, Any]) -> dict[str, str]:
     """The choice on each axis, without those that the criterion does not take: magnitude knows no worth."""
     criterion = record["config"]["method"]["criterion"]
     ignored = {"worth", "aggregate", "estimator"} - set(criterion)
-    return {axis: choice for axis, choice in record["choices"].items() if axis not in ignored}
+    chosen = {axis: choice for axis, choice in record["choices"].items() if axis not in ignored}
+    layer = record["config"].get("layer")  # which was not always recorded; pruned alone, it is a panel of its own
+    return {**chosen, "model": f"{chosen['model']}, layer {layer}"} if layer else chosen
 
 
 def _options(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

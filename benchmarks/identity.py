@@ -30,7 +30,8 @@ def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the scores of a dense network depend on: on how they are computed, not on the memory that may take."""
     criterion = {key: value for key, value in config["method"]["criterion"].items() if key != "memory"}
     method = {**config["method"], "criterion": criterion}
-    return {**dense_parts(config), "method": method, "granularity": config["granularity"]}
+    only = {"layer": config["layer"]} if config.get("layer") else {}  # which was not always recorded
+    return {**dense_parts(config), "method": method, "granularity": config["granularity"], **only}
 
 
 def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def _optional(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What counts only where it is asked for: a temperature of no teacher changes nothing."""
     if config["training"]["distillation"]["weight"]:
         yield "distillation", config["training"]["distillation"]
+    if config["training"].get("examples") is not None:  # which was not always recorded
+        yield "examples", config["training"]["examples"]
     if config["accept"]["drop"] is not None:
         yield "accept", config["accept"]
     yield from ((axis, config[axis]) for axis in ("compression", "export", "analysis") if config[axis])

@@ -115,10 +115,15 @@ def _measure(
 ) -> dict[str, Any]:
     """Metrics on the test part, read once, size and latency of the dense and the pruned network; latency of a mask.
 
-    With them, if they are asked for, what becomes of the networks in compression and export.
+    What the test part says of a dense network serves all runs that prune it. With them, if they are asked for, what
+    becomes of the networks in compression and export.
     """
     samples, contention = measuring.latencies(networks, setup.example, **measuring.sampling(config["latency"]))
-    judged = {name: setup.task.evaluate(networks[name], setup.data.test) for name in ("dense", "pruned")}
+    dense, pruned = (partial(setup.task.evaluate, networks[name], setup.data.test) for name in ("dense", "pruned"))
+    judged = {
+        "dense": stages.recalled(_cache(config, "judged", dense_parts).with_suffix(".json"), dense),
+        "pruned": pruned(),
+    }
     measured = {
         name: {**metrics, **measuring.size(networks[name], setup.example), "latency": samples[name]}
         for name, metrics in judged.items()

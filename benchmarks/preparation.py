@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from benchmarks import checkpoints, provenance
-from benchmarks.data import Data
+from benchmarks.data import Data, Part, sample
 from benchmarks.identity import identity
 from benchmarks.rehearsal import rehearse, rehearse_stages
 from benchmarks.tasks import Task
@@ -30,6 +30,7 @@ class Setup:
     device: torch.device
     task: Task
     data: Data
+    lessons: Part  # what recovery trains on
     network: nn.Module
     example: Tensor
     plan: Plan
@@ -49,6 +50,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     data = task.data(load(config, device))
     example, _ = data.validation.draw(2, seed=0)
     network = build(config, data, example)
+    lessons = sample(data.train, config["training"]["examples"], config["seed"])
     recovery = instantiate(config["training"]["recovery"])
     table = _latencies(config, device)
     with FileLock(f"{table}.lock"):  # of several processes, one measures
@@ -58,13 +60,14 @@ def prepare(config: Mapping[str, Any]) -> Setup:
             Budget(config["keep"], **config["budget"]),
             instantiate(config["granularity"]),
             instantiate(config["schedule"]),
-            recovery.steps(len(data.train)),
+            recovery.steps(len(lessons)),
             table,
+            config["layer"],
         )
     criterion = instantiate(config["method"]["criterion"])
     rehearse_stages(config, task, network, chosen.groups)
     rehearse(criterion, *task.evidence(network, data.validation, 2, seed=0), chosen, config)
-    return Setup(device, task, data, network, example, chosen, criterion, recovery)
+    return Setup(device, task, data, lessons, network, example, chosen, criterion, recovery)
 
 
 def load(config: Mapping[str, Any], device: torch.device) -> Data:

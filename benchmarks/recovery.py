@@ -33,7 +33,7 @@ class Recovery:
         self.task = _taught(setup.task, dense, config["training"]["distillation"])
         self.dense = self.evaluate(dense)
         self.extra, self.analysed = 0, bool(config["analysis"])
-        self.epoch = steps_per_epoch(len(setup.data.train), setup.recovery.batch_size) if config["watch"] else None
+        self.epoch = steps_per_epoch(len(setup.lessons), setup.recovery.batch_size) if config["watch"] else None
         self.curve: list[tuple[int, float]] = []
         self.unrecovered: nn.Module | None = None
 
@@ -51,7 +51,7 @@ class Recovery:
         """Steps [start, stop) of the recovery's recipe, in place."""
         stretch = {"start": start, "stop": stop, "watch": self.look}
         with self.watch("recovery_seconds"):
-            self.task.train(model, self.setup.data.train, self.setup.recovery, seed, **stretch)
+            self.task.train(model, self.setup.lessons, self.setup.recovery, seed, **stretch)
 
     def look(self, model: nn.Module, step: int) -> None:
         """Add to the curve at the end of an epoch."""
@@ -78,8 +78,8 @@ class Recovery:
 
     @timed
     def grow(self, model: nn.Module, groups: Sequence, step: int) -> Scores:
-        """Where weights would grow: as the batch of the training part says that recovery sees next."""
-        batch = {"part": self.setup.data.train, "recipe": self.setup.recovery, "seed": self.seed, "step": step}
+        """Where weights would grow: as the batch says that recovery sees next."""
+        batch = {"part": self.setup.lessons, "recipe": self.setup.recovery, "seed": self.seed, "step": step}
         return growth(model, groups, partial(self.task.loss_at, **batch))
 
 

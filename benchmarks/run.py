@@ -1,6 +1,7 @@
 """The command: python -m benchmarks.run [-m] key=value …"""
 
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -53,7 +54,7 @@ def _one(plain: dict[str, Any], place: str) -> bool:
         if not plain["force"] and records.find(Path(plain["results"]), plain["sweep"], name):
             print(f"{label}: has its record {name}; force=true runs it again", flush=True)
             return True
-        record = pipeline.run(plain, choices)
+        record = {**pipeline.run(plain, choices), "command": _command(plain["keep"])}
         records.write(folder / "records" / f"{name}.json", record)
         failure.unlink(missing_ok=True)
     except Exception as error:
@@ -84,6 +85,13 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
     chosen = HydraConfig.get().runtime.choices
     lists = {axis: "+".join(plain[axis]) or "none" for axis in ("compression", "export", "analysis")}
     return {"dataset": plain["dataset"]["name"], **{axis: chosen[axis] for axis in AXES}, **lists}
+
+
+def _command(keep: float) -> str:
+    """What makes this one run again, on any machine that has its data."""
+    places = ("keep=", "results=", "force=", "device=", "memory=", "wandb.", "hydra.")
+    overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(places)]
+    return shlex.join(["python", "-m", "benchmarks.run", *overrides, f"keep={keep:g}"])
 
 
 def _outcome(record: dict[str, Any]) -> str:

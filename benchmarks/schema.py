@@ -37,6 +37,7 @@ class Training:
     recovery: Recipe = MISSING
     frequency: int = MISSING
     distillation: Distillation = MISSING
+    examples: int | None = None
 
 
 @dataclass
@@ -79,6 +80,7 @@ class Run:
     dataset: Any = MISSING
     model: Any = MISSING
     method: Any = MISSING
+    profile: Any = None
     worth: Any = MISSING
     aggregate: Any = MISSING
     estimator: Any = MISSING
@@ -92,6 +94,7 @@ class Run:
     accept: Accept = field(default_factory=Accept)
     keep: Any = 0.5  # a fraction, or a list of them: a run each
     budget: Budget = field(default_factory=Budget)
+    layer: str | None = None
     seed: int = 0
     sweep: str = "scratch"
     results: str = "results"

@@ -43,6 +43,14 @@ def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn
     return Dense(model, json.loads(seconds_file.read_text())["seconds"])
 
 
+def recalled(path: Path, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Numbers that are computed once, and read from `path` by all who need them afterwards."""
+    with _only_one(path):
+        if not path.exists():
+            write_text(path, json.dumps(compute()))
+    return json.loads(path.read_text())
+
+
 def scorer(criterion: Callable[..., Scores], ask: Ask | None, seed: int, path: Path) -> Score:
     """The criterion, timed; scores of a whole dense network serve every budget, so they are recalled from `path`.
 

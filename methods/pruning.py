@@ -63,20 +63,30 @@ def plan(
     schedule: Callable[[int], Removals] = one_shot,
     steps: int = 0,
     table: Path | None = None,
+    layer: str | None = None,
 ) -> Plan:
     """The plan for a network of this architecture, trained or not; `example` is an input batch, `steps` the recovery's.
 
-    `table` is a file for the latencies that a budget of latency measures.
+    `table` is a file for the latencies that a budget of latency measures. With `layer`, the name of a group, its units
+    alone are players, and a budget of units is a fraction of them.
 
-    Raises ValueError when the budget is infeasible, the network has nothing to prune or the schedule does not fit.
+    Raises ValueError when the budget is infeasible, the network has nothing to prune, no such layer, or the schedule
+    does not fit.
     """
-    groups = granularity.find(model, example)
+    groups = _of_layer(granularity.find(model, example), layer)
     cost = granularity.cost(model, groups, example, budget.of, table)
     require_feasible(cost, budget, groups)
     removals = schedule(steps)
     if _exchanges(removals) and not isinstance(granularity, Weight):
         raise ValueError("units that are gone cannot grow back: choose granularity=weight or another schedule")
     return Plan(groups, cost, budget, granularity, removals, steps)
+
+
+def _of_layer(groups: Sequence, layer: str | None) -> Sequence:
+    found = [group for group in groups if layer in (None, group.name)]
+    if not found:
+        raise ValueError(f"layer={layer} has no units that can go: choose {', '.join(g.name for g in groups)}")
+    return found
 
 
 def _exchanges(removals: Removals) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.io import write_png
 
-from benchmarks.data import InMemory, Streamed, in_order, steps, steps_per_epoch
+from benchmarks.data import InMemory, Streamed, in_order, sample, steps, steps_per_epoch
 from benchmarks.images import center_crop, crop_and_flip, random_resized_crop, view
 from benchmarks.sampling import divide, generator, seed_of, stratified
 from tests.datasets import random_pixels
@@ -167,3 +167,16 @@ def test_a_draw_is_seeded_stratified_and_not_augmented(part):
     everything, labels = part.draw(100, seed=5)
     assert torch.equal(labels, part.labels) and torch.equal(everything, part.draw(24, seed=6)[0])
     assert all((everything == image).flatten(1).all(1).any() for image in x)
+
+
+@given(class_counts, st.integers(1, 60), seeds)
+def test_a_sample_of_a_part_is_a_part_of_its_own(counts, examples, seed):
+    labels = shuffled_labels(counts)
+    inputs = torch.arange(len(labels)).float()
+    part = InMemory(inputs, labels, lambda x: x)
+    some = sample(part, examples, seed)
+    assert len(some) == min(examples, len(labels)) and sample(part, None, seed) is part
+    [(x, y)] = some.batches([torch.arange(len(some))])
+    assert torch.equal(y, some.labels) and torch.equal(labels[x.long()], y) and len(set(x.tolist())) == len(some)
+    drawn, targets = some.draw(5, seed)
+    assert set(drawn.tolist()) <= set(x.tolist()) and torch.equal(labels[drawn.long()], targets)

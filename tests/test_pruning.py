@@ -101,3 +101,14 @@ def test_magnitude_removes_the_smallest():
     done = prune(model, plan(model, x, Budget(0.5, "units")), lambda model, groups, step: magnitude(model, groups))
     norms = model.get_submodule("1").weight.norm(dim=1)
     assert torch.equal(done.groups[0].ids, norms.topk(64).indices.sort().values)
+
+
+def test_of_one_layer_only_its_units_go():
+    model, x, _ = network("convnet")
+    names = [group.name for group in Unit().find(model, x)]
+    chosen = plan(model, x, Budget(0.5, "units"), layer=names[1])
+    kept = {g.name: len(g.ids) for g in Unit().find(prune(model, chosen, score).model, x)}
+    whole = {g.name: len(g.ids) for g in Unit().find(model, x)}
+    assert kept == {**whole, names[1]: whole[names[1]] // 2}
+    with pytest.raises(ValueError, match=f"layer=stem has no units that can go: choose {names[0]}, "):
+        plan(model, x, Budget(0.5, "units"), layer="stem")

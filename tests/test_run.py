@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from urllib.error import URLError
 
@@ -55,6 +56,23 @@ def test_the_golden_record(command, tmp_path):
         for key in ("parameters", "nonzero_parameters", "macs", "bytes"):
             assert record[network][key] == golden[network][key], (network, key)
         assert record[network]["accuracy"] == pytest.approx(golden[network]["accuracy"], abs=0.05)
+
+
+def test_a_record_names_the_command_that_makes_it_again(command, tmp_path):
+    command("-m", "method=magnitude,random", "keep=[0.5,0.25]", "seed=1", "sweep=pair", "layer=3", "budget.of=units")
+    for record in recorded(tmp_path, "pair"):
+        program, module, *overrides = shlex.split(record["command"])[1:]
+        assert (program, module) == ("-m", "benchmarks.run") and str(tmp_path) not in record["command"]
+        again = tmp_path / "again" / record["id"]
+        command(*overrides, f"results={again}")
+        (other,) = recorded(again, "pair")
+        assert (other["id"], other["pruned"]["accuracy"]) == (record["id"], record["pruned"]["accuracy"])
+
+
+def test_recovery_on_few_examples_takes_fewer_steps(command, tmp_path):
+    command("method=magnitude", "training.examples=128", "training.recovery.batch_size=32")
+    (record,) = recorded(tmp_path)
+    assert record["recovery"]["curve"][-1][0] == 2 * 128 // 32
 
 
 def shape(value):
