@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import DenseNet, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn
+from torchvision.models import VGG, DenseNet
+from torchvision.models.vgg import cfgs, make_layers
 
 
 def mlp(num_classes: int, hidden: Sequence[int] = (128, 64)) -> nn.Module:
@@ -67,13 +68,16 @@ def resnet20(num_classes: int, width: int = 16) -> nn.Module:
     return nn.Sequential(*stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, num_classes))
 
 
-def vgg(num_classes: int, depth: int = 11) -> nn.Module:
-    """VGG with BatchNorm for 32×32 images (Simonyan & Zisserman 2015; Li et al. 2017): torchvision's features, whose
-    last map is a pixel, and a linear layer. Raises ValueError for a depth that it has not."""
-    builders = {11: vgg11_bn, 13: vgg13_bn, 16: vgg16_bn, 19: vgg19_bn}
-    if depth not in builders:
+def vgg(num_classes: int, depth: int = 11, width: float = 1.0) -> nn.Module:
+    """VGG with BatchNorm for 32×32 images (Simonyan & Zisserman 2015; Li et al. 2017): torchvision's features, each
+    layer `width` times as wide, whose last map is a pixel, and a linear layer. Raises ValueError for a depth that it
+    has not."""
+    letters = {11: "A", 13: "B", 16: "D", 19: "E"}
+    if depth not in letters:
         raise ValueError(f"depth={depth} is no VGG: choose 11, 13, 16 or 19")
-    return nn.Sequential(builders[depth]().features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, num_classes))
+    layers = [v if v == "M" else round(width * v) for v in cfgs[letters[depth]]]
+    features = VGG(make_layers(layers, batch_norm=True)).features  # which initialises them
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(layers[-2], num_classes))
 
 
 def densenet40(num_classes: int, growth: int = 12) -> nn.Module:
