@@ -18,6 +18,7 @@ CASES = {
     "estimators": ["model=mlp", "estimator=permutation", "estimator.samples=1,2", *ALONE],
     "estimators_reference": ["model=mlp", "estimator.samples=2", *ALONE],
     "tasks": ["task=reconstruction", "dataset=digits", "training=digits", "method=magnitude", "seed=0"],
+    "resnet56": [*NETWORKS, "method=fpgm", "seed=0"],
     "deployment": [*NETWORKS, "compression=int8_dynamic"],
     "deployment_text": ["task=image_classification", *NETWORKS],
 }
