@@ -113,13 +113,15 @@ def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
     of which a warning tells. Raises ValueError when nothing is left to prune, or for a network that cannot be followed.
     """
     recurrent = {name for name, module in model.named_modules() if is_prunable(module)}
+    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
     model = with_stand_ins(model)
     coupled = _coupled(model, example)
-    names = {module: name.removesuffix(STAND_IN) for name, module in model.named_modules()}
+    names = {module: name.partition(STAND_IN)[0] for name, module in model.named_modules()}
     order = {name: position for position, name in enumerate(names.values())}
     listed = [(list(items), _group(items, names, order)) for items in coupled]
     found = [_with_own_readers(group, recurrent) for _, group in listed if group]
-    if reasons := {reason for items, group in listed if not group and (reason := _obstacle(items, names))}:
+    known = {**names, **{parameter: name for name, parameter in model.named_parameters()}}
+    if reasons := {reason for items, group in listed if not group and (reason := _obstacle(items, known, kinds))}:
         warnings.warn(f"left whole in {type(model).__name__}: {', '.join(sorted(reasons))}", stacklevel=2)
     if not found:
         raise ValueError(
@@ -170,12 +172,17 @@ def _group(items: Iterable, names: dict[nn.Module, str], order: dict[str, int]) 
     return Group(written_by[0], size, torch.arange(size), tuple(known)) if written_by else None
 
 
-def _obstacle(items: list, names: dict[nn.Module, str]) -> str:
-    """Where a group meets a layer at which its units cannot be left out; empty for a group that nobody reads."""
-    layers = [item.dep.target.module for item in items]
-    closed = [m for m in layers if isinstance(m, nn.Module) and m in names and not _can_leave_out(m)]
-    first = next((m for m in layers if m in names), None)
-    return f"{names[first]} (it meets {type(closed[0]).__name__} {names[closed[0]]})" if closed and first else ""
+def _obstacle(items: list, names: Mapping[nn.Module | nn.Parameter, str], kinds: Mapping[str, str]) -> str:
+    """Where a group meets a layer at which its units cannot be left out; empty for a group that nobody reads.
+
+    `kinds` are those of the network's own layers, of which others may stand in for some.
+    """
+    layers = [item.dep.target.module for item in items if item.dep.target.module in names]
+    closed = [names[layer] for layer in layers if not _can_leave_out(layer)]
+    if not closed:
+        return ""
+    first, what = names[layers[0]], f"{kinds.get(closed[0], 'parameter')} {closed[0]}"
+    return f"{first} (it meets {what})" if first != closed[0] else f"{what} (its units stay together)"
 
 
 def _with_own_readers(group: Group, recurrent: set[str]) -> Group:

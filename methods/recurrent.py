@@ -1,50 +1,90 @@
-"""LSTM and GRU layers, whose hidden units are read by the layer itself as well as by those behind it."""
+"""Recurrent layers, whose hidden units are read by the layer itself as well as by those behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-RECURRENT = (nn.LSTM, nn.GRU)
+RECURRENT = (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 WEIGHTS = {"in": "weight_ih_l0", "hidden": "weight_hh_l0"}  # what reads a unit, by the side it is read from
 BIASES = ("bias_ih_l0", "bias_hh_l0")
 
 
 def is_prunable(layer: object) -> bool:
-    """Whether single hidden units can leave: one layer, one direction, no projection."""
-    return isinstance(layer, RECURRENT) and not (layer.num_layers > 1 or layer.bidirectional or layer.proj_size)
+    """Whether single hidden units can leave: an LSTM or a GRU of one layer, in one direction, without a projection."""
+    return isinstance(layer, nn.LSTM | nn.GRU) and not (layer.num_layers > 1 or layer.bidirectional or layer.proj_size)
 
 
-STAND_IN = ".stand_in"  # what the name of a stand-in's layer ends with
+STAND_IN = ".stand_in"  # what follows a recurrent layer's name, in the names of what stands in for it
 
 
 class _StandIn(nn.Module):
     """A linear layer with the inputs and outputs of a recurrent one, for tracing what is coupled with what.
 
-    The units of a state that is handed over are those that it was made of; LayerNorms close an axis that must stay.
+    The units of a state that is handed over are those that it was made of; a LayerNorm closes them if it is constant.
     """
 
     def __init__(self, layer: nn.LSTM | nn.GRU):
         super().__init__()
-        outputs = (layer.proj_size or layer.hidden_size) * (2 if layer.bidirectional else 1)
-        self.stand_in = nn.Linear(layer.input_size, outputs)
-        self.before, self.after = nn.LayerNorm(layer.input_size), nn.LayerNorm(outputs)
-        self.closed, self.layers = not is_prunable(layer), layer.num_layers * (2 if layer.bidirectional else 1)
+        self.stand_in = nn.Linear(layer.input_size, layer.hidden_size)
+        self.stand_in_closed = nn.LayerNorm(layer.hidden_size)
         self.time, self.pair = int(layer.batch_first), isinstance(layer, nn.LSTM)
 
     def forward(self, x: Tensor, state: Tensor | tuple[Tensor, ...] | None = None) -> tuple[Tensor, object]:
-        if not isinstance(x, Tensor):
-            raise ValueError("packed sequences have no units to leave out: pad texts on the left and pass a tensor")
-        states: tuple[Tensor, ...] = () if state is None else state if isinstance(state, tuple) else (state,)
-        outputs = self.stand_in(self.before(x) if self.closed else x)
-        for one in () if self.closed else states:
+        outputs, states = self.stand_in(_unpacked(x)), list(_states(state))
+        for one in states:
             outputs = outputs + one[0].unsqueeze(self.time)
-        if self.closed or not all(one.requires_grad for one in states):  # nobody would shrink a state of constants
-            outputs = self.after(outputs)
-        last = outputs.select(self.time, -1).expand(self.layers, -1, -1)
+        if not all(one.requires_grad for one in states):  # nobody would shrink a state of constants
+            outputs = self.stand_in_closed(outputs)
+        last = outputs.select(self.time, -1)[None]
         return outputs, ((last, last) if self.pair else last)
+
+
+class _Whole(nn.Module):
+    """The same for a layer whose units have to stay: LayerNorms close the axes of all that it reads and makes."""
+
+    def __init__(self, layer: nn.RNNBase | nn.RNNCellBase):
+        super().__init__()
+        directions = 2 if getattr(layer, "bidirectional", False) else 1
+        made = getattr(layer, "proj_size", 0) or layer.hidden_size
+        widths = (made, layer.hidden_size)  # of the states
+        self.stand_in, self.stand_in_closed = (
+            _closed(layer.input_size, made * directions),
+            nn.LayerNorm(made * directions),
+        )
+        self.stand_in_read = nn.ModuleList(_closed(width, made * directions) for width in widths)
+        self.stand_in_made = nn.ModuleList(_closed(made * directions, width) for width in widths)
+        self.states = 2 if isinstance(layer, nn.LSTM | nn.LSTMCell) else 1
+        self.layers = directions * layer.num_layers if isinstance(layer, nn.RNNBase) else None
+        self.time = int(getattr(layer, "batch_first", False))
+
+    def forward(self, x: Tensor, state: Tensor | tuple[Tensor, ...] | None = None) -> object:
+        outputs = self.stand_in(_unpacked(x))
+        for read, one in zip(self.stand_in_read, _states(state), strict=False):
+            outputs = outputs + (read(one[0]).unsqueeze(self.time) if self.layers else read(one))
+        outputs = self.stand_in_closed(outputs)
+        end = outputs.select(self.time, -1) if self.layers else outputs
+        last = [make(end) for make in self.stand_in_made[: self.states]]
+        if self.layers:
+            last = [one.expand(self.layers, -1, -1) for one in last]
+        given = tuple(last) if self.states > 1 else last[0]
+        return (outputs, given) if self.layers else given
+
+
+def _closed(inputs: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(inputs), nn.Linear(inputs, outputs), nn.LayerNorm(outputs))
+
+
+def _unpacked(x: object) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise ValueError("packed sequences have no units to leave out: pad texts on the left and pass a tensor")
+    return x
+
+
+def _states(state: Tensor | tuple[Tensor, ...] | None) -> Iterator[Tensor]:
+    yield from () if state is None else state if isinstance(state, tuple) else (state,)
 
 
 def with_stand_ins(model: nn.Module) -> nn.Module:
@@ -52,7 +92,8 @@ def with_stand_ins(model: nn.Module) -> nn.Module:
     names = [name for name, layer in model.named_modules() if isinstance(layer, RECURRENT)]
     copy = deepcopy(model) if names else model
     for name in names:
-        copy.set_submodule(name, _StandIn(model.get_submodule(name)))  # type: ignore[arg-type]
+        layer = model.get_submodule(name)
+        copy.set_submodule(name, (_StandIn if is_prunable(layer) else _Whole)(layer))  # type: ignore[arg-type]
     return copy.to(next(model.parameters()).device)
 
 

@@ -45,7 +45,7 @@ def masked(model: nn.Module, groups: Sequence[Group], masks: Mapping[str, Tensor
 @contextmanager
 def _masking(layer: nn.Module, reader: Slice, mask: Tensor, time_first: bool) -> Iterator[None]:
     if reader.side == "hidden":
-        assert isinstance(layer, recurrent.RECURRENT)
+        assert isinstance(layer, nn.LSTM | nn.GRU)
         if "forward" in vars(layer):
             raise ValueError(f"{reader.layer} is masked already: give all masks at once")
         whole = mask.new_ones(*mask.shape[:-1], layer.hidden_size)
@@ -70,7 +70,7 @@ def _mask_input(index: Tensor, mask: Tensor, time_first: bool):
         x = inputs[0]
         if time_first and mask.dim() == 2 and isinstance(layer, nn.Linear) and x.dim() > 2:
             raise ValueError("a mask for each example needs examples first: make its layers with batch_first=True")
-        examples = 1 if isinstance(layer, recurrent.RECURRENT) and not layer.batch_first else 0
+        examples = 1 if isinstance(layer, nn.RNNBase) and not layer.batch_first else 0
         dim = x.dim() - 1 if isinstance(layer, LAST) else 1
         channels = x.new_ones((*mask.shape[:-1], x.shape[dim]))
         channels[..., index.to(x.device)] = mask.to(x).unsqueeze(-1)
@@ -127,7 +127,7 @@ def _remove_channels(model: nn.Module, layer: str, side: str, gone: Tensor) -> T
 
 
 def _remove_recurrent(layer: nn.Module, side: str, gone: Tensor) -> Tensor:
-    assert isinstance(layer, recurrent.RECURRENT)
+    assert isinstance(layer, nn.LSTM | nn.GRU)
     channels = layer.input_size if side == "in" else layer.get_parameter("weight_hh_l0").shape[1]
     alive = torch.ones(channels, dtype=torch.long)
     alive[gone] = 0

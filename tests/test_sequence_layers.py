@@ -1,5 +1,7 @@
 """Attention and recurrent layers by themselves: equal to torch's; what cannot be a unit is left alone or refused."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +140,73 @@ def test_recurrent_layers_whose_units_cannot_leave_are_left_alone(options, left)
     assert parameters == pytest.approx(sum(p.numel() for p in small.parameters()))
     if "state" not in options:  # which is not on the device where multiplications are counted
         assert costs.unit_cost(model, found, x, "macs")(counts) == pytest.approx(measuring.macs(small, x))
+
+
+class Cells(nn.Module):
+    """A loop over the time steps of a cell, as users write it."""
+
+    def __init__(self, cell: type[nn.RNNCellBase]):
+        super().__init__()
+        self.enter, self.cell, self.pair = nn.Linear(5, 7), cell(7, 6), cell is nn.LSTMCell
+        self.middle, self.head = nn.Linear(6, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x, state = self.enter(x).relu(), None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.head(self.middle(state[0] if self.pair else state).relu())
+
+
+class Plain(nn.Module):
+    """A layer without gates."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.layer = nn.Linear(5, 7), nn.RNN(7, 6, batch_first=True)
+        self.middle, self.head = nn.Linear(6, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.middle(self.layer(self.enter(x))[1][0]).relu())
+
+
+@pytest.mark.parametrize("build", [*(partial(Cells, c) for c in (nn.LSTMCell, nn.GRUCell, nn.RNNCell)), Plain])
+@torch.no_grad()
+def test_cells_and_layers_without_gates_are_left_alone_which_is_told(build):
+    torch.manual_seed(0)
+    model, x = build().eval(), torch.randn(3, 4, 5)
+    with pytest.warns(UserWarning, match=r"left whole in \w+: .*enter \(it meets (\w+Cell cell|RNN layer)\)"):
+        found = groups.find(model, x)
+    assert [group.name for group in found] == ["middle"]
+    small, left = surgery.remove(model, found, {"middle": torch.tensor([1, 4])})
+    with surgery.masked(model, found, {"middle": torch.tensor([0.0, 1, 0, 0, 1, 0, 0, 0])}):
+        assert difference(model(x), small(x)) < 1e-5
+    for of, counted in (("parameters", sum(p.numel() for p in small.parameters())), ("macs", measuring.macs(small, x))):
+        assert costs.unit_cost(model, found, x, of)(np.array([len(left[0].ids)])) == pytest.approx(counted)
+
+
+class Started(nn.Module):
+    """A recurrent layer that starts from a state which others read as well; what is used is its last state."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.state, self.side, self.layer = nn.Linear(5, 6), nn.Linear(6, 4), nn.GRU(5, 6, batch_first=True, **options)
+        self.middle, self.head = nn.Linear(6, 8), nn.Linear(12, 2)
+
+    def forward(self, x):
+        start = self.state(x[:, 0]).relu()
+        _, last = self.layer(x, start.expand(2, -1, -1).contiguous())
+        return self.head(torch.cat([self.middle(last[-1]).relu(), self.side(start)], dim=1))
+
+
+@pytest.mark.parametrize("options", [dict(num_layers=2), dict(bidirectional=True)])
+@torch.no_grad()
+def test_a_state_of_layers_that_stay_whole_stays_too(options):
+    model, x = Started(**options).eval(), torch.randn(3, 4, 5)
+    with pytest.warns(UserWarning, match=r"state \(it meets GRU layer\)"):
+        found = groups.find(model, x)
+    assert {group.name for group in found} == {"middle", "side"}
+    small, _ = surgery.remove(model, found, {group.name: group.ids[1:] for group in found})
+    assert small(x).shape == (3, 2)
 
 
 def test_where_the_examples_are_must_be_known():

@@ -157,8 +157,22 @@ def test_the_law_and_the_game_hold_on_families_that_no_configuration_names(name)
 
 def test_what_is_left_whole_is_told():
     model, x = models.regnet_y_400mf(num_classes=10).eval(), torch.randn(2, 3, 32, 32)
-    with pytest.warns(UserWarning, match=r"left whole in RegNet: .*it meets Conv2d trunk_output\.block1"):
+    with pytest.warns(UserWarning, match=r"left whole in RegNet: Conv2d trunk_output\.block1\S+ \(its units stay"):
         groups.find(model, x)
+
+
+def test_bare_parameters_are_told():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.head = nn.Linear(5, 7), nn.Linear(7, 6), nn.Linear(6, 2)
+            self.scale = nn.Parameter(torch.rand(7))
+
+        def forward(self, x):
+            return self.head(self.second(self.first(x).relu() * self.scale).relu())
+
+    with pytest.warns(UserWarning, match=r"left whole in Scaled: first \(it meets parameter scale\)"):
+        assert [group.name for group in groups.find(Scaled(), torch.randn(3, 5))] == ["second"]
 
 
 @pytest.mark.parametrize(("family", "name"), [("shufflenet_v2_x0_5", "ShuffleNetV2"), ("swin_t", "SwinTransformer")])
