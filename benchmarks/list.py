@@ -1,9 +1,11 @@
 """The command: python -m benchmarks.list [AXIS …] [--coverage] says what there is to choose, a line each."""
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import torch
 from hydra.utils import instantiate
@@ -24,10 +26,11 @@ def axes() -> list[str]:
 
 
 def choices(axis: str) -> Iterator[tuple[str, str]]:
-    """What can be chosen on an axis, and what the first line of its file says of it."""
+    """What can be chosen on an axis, and what the comment at the head of its file says of it, in its first sentence."""
     for path in sorted((CONF / axis).glob("*.yaml")):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
-        yield path.stem, lines[0].removeprefix("# ") if lines[0].startswith("# ") else ""
+        comment = [line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("# "), lines)]
+        yield path.stem, re.split(r"(?<!al)\. (?=[A-Z])", " ".join(comment))[0].removesuffix(".")
 
 
 def coverage(name: str) -> str:

@@ -29,8 +29,8 @@ def attribution(
     """What `method`, one of captum.attr's layer attributions, ascribes to each unit, against an input of zeros.
 
     Sums over the unit's channels, their positions and its readers, for each example, then the aggregate.
-    LayerConductance: Dhamdhere et al. 2019; LayerIntegratedGradients: Sundararajan et al. 2017; LayerDeepLift:
-    Shrikumar et al. 2017.
+    LayerConductance: Dhamdhere et al. 2019, total conductance; LayerIntegratedGradients: Sundararajan et al. 2017,
+    eq. 1; LayerDeepLift: Shrikumar et al. 2017, section 3.5.2 (the rescale rule).
     Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one;
     for conductance of tokens; for layers that read their own past.
     """

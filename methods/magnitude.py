@@ -10,7 +10,10 @@ from methods.groups import NORMS, Group, require_units
 
 
 def magnitude(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0, *, norm: float = 2) -> Scores:
-    """The L1 (`norm=1`) or L2 norm of the weights that write each unit (Li et al. 2017; weights: Han et al. 2015)."""
+    """The L1 (`norm=1`; Li et al. 2017, section 3.1) or L2 norm of the weights that write each unit.
+
+    Single weights by their size: Han et al. 2015, section 3.
+    """
     return Scores({group.name: group.written(model).norm(norm, dim=1).cpu() for group in groups})
 
 
@@ -38,10 +41,10 @@ def fpgm(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0
 
 
 def bn_scale(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0) -> Scores:
-    """The size of the BatchNorm scale γ of each unit, over the norms it passes (network slimming, Liu et al. 2017).
+    """The size of the BatchNorm scale of each unit, over the norms it passes: |γ| (Liu et al. 2017, of their eq. 2).
 
-    The paper trains with an L1 penalty on γ; here networks are trained alike for all criteria. Raises ValueError for a
-    group without BatchNorm, as its units would have no score.
+    The paper (network slimming) trains with an L1 penalty on γ; here networks are trained alike for all criteria.
+    Raises ValueError for a group without BatchNorm, as its units would have no score.
     """
     require_units(groups)
     return Scores({group.name: _scale(model, group).cpu() for group in groups})

@@ -51,10 +51,11 @@ def grasp(
 
 
 def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0) -> Scores:
-    """|∂R/∂w ⊙ w| / R, where R sums the outputs of the network of absolute values at ones (Tanaka et al. 2020).
+    """|∂R/∂w ⊙ w| / R, where R sums the outputs of the network of absolute values at ones.
 
-    Data-free: of the evidence only the shape matters (tokens, which cannot be ones, are taken as they are). In double
-    precision, since R grows with the product of the layers. Raises ValueError for outputs without a derivative.
+    Tanaka et al. 2020, algorithm 1. Data-free: of the evidence only the shape matters (tokens, which cannot be ones,
+    are taken as they are). In double precision, since R grows with the product of the layers.
+    Raises ValueError for outputs without a derivative.
     """
     model, weights = _plain(model, torch.double)
     for name, layer in model.named_modules():
@@ -74,7 +75,10 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
 
 
 def wanda(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, batch: int = 256) -> Scores:
-    """|w_ij| · ‖x_j‖: each weight times the norm of what it reads, over examples and positions (Sun et al. 2024)."""
+    """|w_ij| · ‖x_j‖: each weight times the norm of what it reads, over examples and positions (Sun et al. 2024, eq. 1).
+
+    The paper ranks the weights of each output by themselves: here allocations rank those of a group.
+    """
     model, weights = _plain(model)
     squares: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
 

@@ -1,4 +1,4 @@
-"""Taylor: the first-order estimate of leave-one-out (Molchanov et al. 2017)."""
+"""Taylor: the first-order estimate of leave-one-out (Molchanov et al. 2017, section 2.2)."""
 
 from collections.abc import Callable, Sequence
 
