@@ -1,4 +1,4 @@
-"""Leave-one-out: what the worth loses when one unit leaves all others (Molchanov et al. 2017, section 2.1: "oracle")."""
+"""Leave-one-out: what the worth loses when one unit leaves all others (Molchanov et al. 2017, section 2.1)."""
 
 from collections.abc import Callable, Sequence
 

@@ -77,7 +77,7 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
 def wanda(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, batch: int = 256) -> Scores:
     """|w_ij| · ‖x_j‖: each weight times the norm of what it reads, over examples and positions.
 
-    Sun et al. 2024, eq. 1. The paper ranks the weights of each output by themselves: here allocations rank those of a group.
+    Sun et al. 2024, eq. 1. The paper ranks the weights of each output by themselves; here allocations rank a group's.
     """
     model, weights = _plain(model)
     squares: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
