@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, settings
 from benchmarks.run import main
 
 torch.set_num_threads(1)
-settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+COMMON = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("suite", max_examples=25, **COMMON)
+settings.register_profile("thorough", max_examples=500, **COMMON)  # pytest --hypothesis-profile=thorough
 settings.load_profile("suite")
 
 

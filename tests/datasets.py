@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torchvision.io import encode_png
 
 from benchmarks import preparation
 from benchmarks.data import Data
@@ -29,3 +32,11 @@ def error_of(name: str, **options) -> str:
 
 def random_pixels(*shape: int) -> torch.Tensor:
     return torch.randint(256, shape, dtype=torch.uint8, generator=generator("pixels"))
+
+
+def png(image: torch.Tensor) -> bytes:
+    return encode_png(image).numpy().tobytes()
+
+
+def write_parquet(root: Path, images: list, labels: list, part: str = "train") -> None:
+    pq.write_table(pa.table({"image": images, "label": labels}), root / f"{part}.parquet")

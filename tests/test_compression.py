@@ -49,8 +49,9 @@ def test_a_product_is_found_again():
     assert parameters(small) < parameters(model)
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.sampled_from(["mlp", "convnet", "lenet5", "resnet20"]), st.floats(0.05, 0.99))
+@pytest.mark.parametrize("name", ["mlp", "convnet", "lenet5"])
+@settings(max_examples=2)
+@given(energy=st.floats(0.05, 0.99))
 def test_low_rank_is_never_larger_and_grows_with_its_energy(name, energy):
     model, x, _ = network(name)
     small, larger = factorised(model, energy=energy), factorised(model, energy=(1 + energy) / 2)

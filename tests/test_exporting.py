@@ -27,7 +27,8 @@ ours = [name for name in sys.modules if name.split(".")[0] in ("benchmarks", "me
 print(json.dumps([outputs.tolist(), ours]))
 """
 
-NAMES = ["resnet20", "vit", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "gru"))]
+SLOW = ("resnet20", "mobilenet_v2", "gru")  # layers that convnet, vit and lstm have as well
+NAMES = ["vit", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 def pruned(name: str) -> tuple[nn.Module, torch.Tensor]:

@@ -79,16 +79,15 @@ record_of(Path(sys.argv[1]), *SHIPPED)
 
 @pytest.mark.slow
 def test_a_run_that_dies_in_the_midst_of_any_of_its_files_is_finished_by_the_next(tmp_path):
-    """Killed half-way through its first file, then its second …: what earlier runs completed stays as it is."""
+    """Killed half-way through one file, the next time through another: stages that were complete are recalled."""
     whole: dict[Path, bytes] = {}
-    for moment in (0, 0, 1, 4, 8, 11):
+    for moment in (0, 1, 3, 8):
         died = subprocess.run([sys.executable, "-W", "ignore", "-c", DYING, tmp_path, str(moment)])
         assert died.returncode == -signal.SIGKILL
         left = {path for path in files(tmp_path) if not path.name.endswith(".partial")}
         assert set(whole) <= left
-        for path in left & set(whole):
-            if path.parent.name in ("dense", "scores"):
-                assert path.read_bytes() == whole[path]
+        stages = [path for path in whole if path.suffix == ".safetensors" and path.parent.name in ("dense", "scores")]
+        assert all(path.read_bytes() == whole[path] for path in stages)
         whole = {path: path.read_bytes() for path in left}
     record = record_of(tmp_path, *SHIPPED)
     assert [a["network"] for a in record["artefacts"]][-1] == "int8_static"

@@ -6,18 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from torchvision.io import encode_jpeg, encode_png, write_png
+from torchvision.io import encode_jpeg, write_png
 
 from benchmarks.data import InMemory, Streamed, in_order
-from tests.datasets import error_of, load, random_pixels
-
-
-def png(image: torch.Tensor) -> bytes:
-    return encode_png(image).numpy().tobytes()
-
-
-def write_parquet(root: Path, images: list, labels: list, part: str = "train") -> None:
-    pq.write_table(pa.table({"image": images, "label": labels}), root / f"{part}.parquet")
+from tests.datasets import error_of, load, png, random_pixels, write_parquet
 
 
 @pytest.fixture

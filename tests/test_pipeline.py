@@ -12,6 +12,7 @@ from benchmarks import measuring, pipeline, schema
 from benchmarks.preparation import prepare
 from benchmarks.tasks import Supervised
 from methods import surgery
+from tests.datasets import png, random_pixels, write_parquet
 from tests.networks import SMALL, TORCHVISION
 
 METHODS = ("shapley", "magnitude", "random", "gradual", "leave_one_out", "taylor")
@@ -20,7 +21,7 @@ TINY = [
     "dataset.limit=128", "latency.repeats=2", "latency.batches=[1]", "threads=1",
 ]  # fmt: skip
 PLAY = ("shapley", "owen", "leave_one_out")  # who try each unit
-HEAVY = ("vgg11_bn", "densenet121")
+HEAVY = ("vgg11_bn", "densenet121", "efficientnet_b0")
 
 
 def record_of(tmp_path, *overrides: str) -> dict:
@@ -85,9 +86,19 @@ def _pairs():
         yield pytest.param(method, model, marks=pytest.mark.slow if slow else ())
 
 
+@pytest.fixture(scope="session")
+def few(tmp_path_factory) -> list[str]:
+    """150 training and 20 test images of 32×32 random pixels in 10 classes: wide networks take long for each."""
+    folder = tmp_path_factory.mktemp("few")
+    for part, count in (("train", 150), ("test", 20)):
+        images = [png(image) for image in random_pixels(count, 3, 32, 32)]
+        write_parquet(folder, images, [i % 10 for i in range(count)], part)
+    return ["dataset=parquet", "dataset.name=few", f"dataset.root={folder}", "dataset.limit=null"]
+
+
 @pytest.mark.parametrize(("method", "model"), _pairs())
-def test_every_method_on_every_torchvision_model(method, model, tmp_path):
-    check(record_of(tmp_path, f"model={model}", f"method={method}", "dataset.size=32", "keep=0.3"))
+def test_every_method_on_every_torchvision_model(method, model, few, tmp_path):
+    check(record_of(tmp_path, f"model={model}", f"method={method}", *few, "keep=0.3"))
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "global", "global_raw", "global_mean", "global_max"])

@@ -30,8 +30,8 @@ def shrink(
     return prune(model, plan(model, x, budget, granularity or Unit(), schedule, steps=100), score, comparable, recover)
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet20", "mobilenet_v2"])
-@settings(max_examples=5)
+@pytest.mark.parametrize("name", ["mlp", "resnet20", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
+@settings(max_examples=4)
 @given(keep=st.floats(0.15, 1), of=st.sampled_from(["units", "parameters", "macs"]))
 def test_every_schedule_lands_on_the_same_network_size(name, keep, of):
     sizes = {
@@ -43,16 +43,16 @@ def test_every_schedule_lands_on_the_same_network_size(name, keep, of):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("comparable", [allocation.uniform, allocation.rms])
 def test_rounds_nest_and_meet_what_they_were_asked(schedule, comparable):
-    done = shrink("resnet20", Budget(0.3), schedule=schedule, comparable=comparable)
+    done = shrink("convnet", Budget(0.3), schedule=schedule, comparable=comparable)
     for earlier, later in zip(done.rounds, done.rounds[1:], strict=False):
         assert all(set(later.kept[name].tolist()) <= set(ids.tolist()) for name, ids in earlier.kept.items())
     for one in done.rounds:
         assert one.achieved <= one.asked * (1 + 1e-9)
         assert one.achieved > one.asked - 0.05
     assert done.rounds[-1].asked == 0.3
-    _, x, _ = network("resnet20")
+    _, x, _ = network("convnet")
     assert size(done.model, x)["parameters"] == round(
-        done.rounds[-1].achieved * size(network("resnet20")[0], x)["parameters"]
+        done.rounds[-1].achieved * size(network("convnet")[0], x)["parameters"]
     )
 
 

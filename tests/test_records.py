@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 
 import pytest
 from hydra import compose, initialize
@@ -18,6 +19,7 @@ json_values = st.recursive(
 )
 
 
+@cache
 def config(*overrides: str) -> dict:
     schema.register()
     with initialize(config_path="../conf", version_base="1.3"):

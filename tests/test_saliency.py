@@ -1,7 +1,9 @@
 """Criteria that users compare with do what their papers say, for units and, where they can, for single weights."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
@@ -41,8 +43,14 @@ def evidence_of(x: torch.Tensor) -> Evidence:
     return Evidence(x, TARGETS)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20", "mobilenet_v2"])
-@pytest.mark.parametrize("criterion", [*OF_WEIGHTS, *OF_UNITS])
+def _pairs() -> Iterator:
+    """All pairs; slow are those that ask a wide network for each unit or group."""
+    for name, criterion in product(("lenet5", "resnet20", "mobilenet_v2"), (*OF_WEIGHTS, *OF_UNITS)):
+        slow = name == "mobilenet_v2" and getattr(criterion, "func", None) in (attribution, group_shapley)
+        yield pytest.param(criterion, name, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize(("criterion", "name"), _pairs())
 def test_every_unit_has_a_score_and_the_network_is_left_alone(criterion, name):
     model, x, found = network(name)
     found = (
