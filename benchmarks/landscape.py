@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from benchmarks.data import Data
 from benchmarks.sampling import generator
 from benchmarks.tasks import Supervised, Task
+from methods.criterion import Impossible
 
 Weights = Mapping[str, Tensor]
 
@@ -52,7 +53,7 @@ def landscape(
 def require_loss(task: Task) -> None:
     """Raise ValueError for a task that judges no single examples."""
     if not isinstance(task, Supervised):
-        raise ValueError(
+        raise Impossible(
             f"analysis=landscape needs a loss of examples, which {type(task).__name__} has not: leave it out"
         )
 

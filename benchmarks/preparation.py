@@ -20,6 +20,7 @@ from benchmarks.rehearsal import rehearse, rehearse_stages
 from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.attention import separate
+from methods.criterion import Impossible
 from methods.pruning import Plan, plan
 
 
@@ -131,7 +132,7 @@ def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
     """What a network is built for, by the names of its arguments. Raises ValueError for what the data do not have."""
     known = {"num_classes": data.classes, "shape": data.shape, "length": data.shape[0], "vocabulary": data.vocabulary}
     if missing := [name for name in names if known.get(name) is None]:
-        raise ValueError(
+        raise Impossible(
             f"dataset={dataset} has no {missing[0]}, which this model is built for: choose another of them"
         )
     return {name: known[name] for name in names}

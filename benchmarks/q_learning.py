@@ -15,6 +15,7 @@ from benchmarks.data import Data, Part
 from benchmarks.distillation import Teacher
 from benchmarks.sampling import seed_of
 from benchmarks.training import Recipe, Watch, rate, require_finite
+from methods.criterion import Impossible
 from methods.game import Evidence
 
 
@@ -61,7 +62,7 @@ class QLearning:
 
     def taught(self, teacher: Teacher) -> "QLearning":
         """Raises ValueError: values of actions are learned from experience only."""
-        raise ValueError("Q-learning has no distillation here: set training.distillation.weight=0")
+        raise Impossible("Q-learning has no distillation here: set training.distillation.weight=0")
 
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]:
         """The network that criteria ask, and the examples: starting states, or the transitions of its own episodes."""

@@ -67,9 +67,12 @@ def _shipped(folder: Path, found: Sequence[Mapping[str, Any]], tidy: pd.DataFram
 
 
 def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
-    if not failed:
-        return ""
-    return f"{_count(len(failed), 'run')} failed, missing here; the first error: {failed[0]['error']}"
+    """How many runs have no record, and why the first of them: those that failed, and those that are impossible."""
+    kinds = {
+        "failed, missing here; the first error": [run for run in failed if not run.get("skipped")],
+        "skipped, as what they combine does not fit; the first reason": [run for run in failed if run.get("skipped")],
+    }
+    return "; ".join(f"{_count(len(some), 'run')} {kind}: {some[0]['error']}" for kind, some in kinds.items() if some)
 
 
 def _markdown(

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from benchmarks import mistakes, pipeline, records, schema, tracking
 from benchmarks.identity import identity, run_parts
+from methods.criterion import Impossible
 
 AXES = (
     "task",
@@ -58,9 +59,10 @@ def _one(plain: dict[str, Any], place: str) -> bool:
         records.write(folder / "records" / f"{name}.json", record)
         failure.unlink(missing_ok=True)
     except Exception as error:
-        line = mistakes.one_line(error)
-        records.write(failure, {"id": name, "error": line, "config": plain, "traceback": traceback.format_exc()})
-        print(f"{label}: FAILED: {line}", flush=True)
+        line, skipped = mistakes.one_line(error), isinstance(error, Impossible)
+        about = {"error": line, "skipped": skipped, "config": plain, "traceback": traceback.format_exc()}
+        records.write(failure, {"id": name, **about})
+        print(f"{label}: {'SKIPPED' if skipped else 'FAILED'}: {line}", flush=True)
         return False
     tracking.track(record, **plain["wandb"], folder=Path(plain["results"], "cache"))
     print(f"{label}: {_outcome(record)} ({time.perf_counter() - start:.1f} s)", flush=True)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from benchmarks.data import Data, Part, in_order
 from benchmarks.distillation import Imitation, Teacher
 from benchmarks.training import Recipe, loss_at, train
+from methods.criterion import Impossible
 from methods.game import Evidence
 
 Loss = Callable[[Any, Tensor], Tensor]  # of a batch: outputs and targets to a scalar
@@ -55,7 +56,7 @@ class Supervised:
     def taught(self, teacher: Teacher) -> "Supervised":
         """The same, whose training also follows `teacher`. Raises ValueError where outputs cannot be imitated."""
         if self.imitate is None:
-            raise ValueError("the outputs of this task cannot be distilled: set training.distillation.weight=0")
+            raise Impossible("the outputs of this task cannot be distilled: set training.distillation.weight=0")
         return replace(self, teacher=teacher)
 
     def evidence(self, model: nn.Module, part: Part, examples: int, seed: int) -> tuple[nn.Module, Evidence]:

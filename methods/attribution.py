@@ -7,7 +7,7 @@ from captum.attr import LayerConductance
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from methods.criterion import Scores
+from methods.criterion import Impossible, Scores
 from methods.game import Evidence, Worth
 from methods.groups import Group, Slice, require_units
 from methods.tracing import trace
@@ -36,9 +36,9 @@ def attribution(
     """
     require_units(groups)
     if any(reader.side == "hidden" for group in groups for reader in group.readers):
-        raise ValueError("attributions have no rule for what a recurrent layer reads of itself: choose method=taylor")
+        raise Impossible("attributions have no rule for what a recurrent layer reads of itself: choose method=taylor")
     if method is LayerConductance and not evidence.inputs.is_floating_point():
-        raise ValueError(
+        raise Impossible(
             "conductance follows a line of inputs, and tokens have none: choose method=integrated_gradients"
         )
     player = _Player(model, worth)
@@ -57,7 +57,7 @@ class _Player(nn.Module):
         super().__init__()
         graph = trace(model).graph
         if graph is None:
-            raise ValueError(
+            raise Impossible(
                 f"attributions need a network that torch.fx can trace, and {type(model).__name__} is none: choose "
                 "method=taylor"
             )

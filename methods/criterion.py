@@ -1,4 +1,4 @@
-"""What every criterion returns."""
+"""What every criterion returns, and what it raises where it has nothing to say."""
 
 from dataclasses import dataclass, field
 
@@ -16,3 +16,7 @@ class Scores:
     errors: dict[str, Tensor] = field(default_factory=dict)
     evaluations: int = 0
     seconds: float = 0.0
+
+
+class Impossible(ValueError):
+    """Two choices that cannot be combined, whatever else is chosen: a sweep goes on without the pair."""

@@ -11,6 +11,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from methods.attention import Attention
+from methods.criterion import Impossible
 from methods.recurrent import RECURRENT, STAND_IN, WEIGHTS, by_unit, is_prunable, with_stand_ins
 
 LAST = (nn.Linear, *RECURRENT)  # layers whose channels come last
@@ -64,7 +65,7 @@ class Group:
 def require_units(groups: Iterable[object]) -> None:
     """Raise ValueError for players that are not units, but single weights."""
     if not all(isinstance(group, Group) for group in groups):
-        raise ValueError(
+        raise Impossible(
             "this method scores units, not weights: choose granularity=unit, or a method for weights: magnitude, "
             "random, gradual, lamp, snip, grasp, synflow or wanda"
         )
@@ -124,7 +125,7 @@ def find(model: nn.Module, example: Tensor) -> tuple[Group, ...]:
     if reasons := {reason for items, group in listed if not group and (reason := _obstacle(items, known, kinds))}:
         warnings.warn(f"left whole in {type(model).__name__}: {', '.join(sorted(reasons))}", stacklevel=2)
     if not found:
-        raise ValueError(
+        raise Impossible(
             f"{type(model).__name__} has no units to prune: no convolution or linear layer is read by another"
         )
     return tuple(sorted(found, key=lambda group: order[group.name]))
@@ -151,7 +152,7 @@ def _coupled(model: nn.Module, example: Tensor) -> list:
             graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
             return list(graph.get_all_groups(ignored_layers=[], root_module_types=list(WRITERS)))
     except (ArithmeticError, LookupError, UserWarning) as error:  # on its way through reshapes that it does not know
-        raise ValueError(f"Torch-Pruning cannot follow the channels of {type(model).__name__} ({error})") from error
+        raise Impossible(f"Torch-Pruning cannot follow the channels of {type(model).__name__} ({error})") from error
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)

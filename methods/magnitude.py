@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from methods.criterion import Scores
+from methods.criterion import Impossible, Scores
 from methods.groups import NORMS, Group, require_units
 
 
@@ -56,5 +56,5 @@ def _scale(model: nn.Module, group: Group) -> Tensor:
         layer.weight.detach()[index.to(layer.weight.device)] for layer, index in layers if isinstance(layer, NORMS)
     ]
     if not scales:
-        raise ValueError(f"bn_scale finds no BatchNorm behind {group.name}: choose method=magnitude or another model")
+        raise Impossible(f"bn_scale finds no BatchNorm behind {group.name}: choose method=magnitude or another model")
     return torch.cat(scales, dim=1).abs().sum(dim=1)

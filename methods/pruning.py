@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from methods.allocation import Budget, Comparable, allocate, require_feasible, uniform
 from methods.costs import Cost
-from methods.criterion import Scores
+from methods.criterion import Impossible, Scores
 from methods.granularity import Granularity, Unit, Weight
 from methods.regrowth import exchange
 from methods.schedules import Exchange, Removals, one_shot
@@ -78,7 +78,7 @@ def plan(
     require_feasible(cost, budget, groups)
     removals = schedule(steps)
     if _exchanges(removals) and not isinstance(granularity, Weight):
-        raise ValueError("units that are gone cannot grow back: choose granularity=weight or another schedule")
+        raise Impossible("units that are gone cannot grow back: choose granularity=weight or another schedule")
     return Plan(groups, cost, budget, granularity, removals, steps)
 
 

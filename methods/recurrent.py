@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.criterion import Impossible
+
 RECURRENT = (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 WEIGHTS = {"in": "weight_ih_l0", "hidden": "weight_hh_l0"}  # what reads a unit, by the side it is read from
 BIASES = ("bias_ih_l0", "bias_hh_l0")
@@ -79,7 +81,7 @@ def _closed(inputs: int, outputs: int) -> nn.Module:
 
 def _unpacked(x: object) -> Tensor:
     if not isinstance(x, Tensor):
-        raise ValueError("packed sequences have no units to leave out: pad texts on the left and pass a tensor")
+        raise Impossible("packed sequences have no units to leave out: pad texts on the left and pass a tensor")
     return x
 
 

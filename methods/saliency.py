@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from methods.criterion import Scores
+from methods.criterion import Impossible, Scores
 from methods.game import Evidence, Worth
 from methods.groups import WRITERS
 from methods.recurrent import WEIGHTS, is_prunable
@@ -68,7 +68,7 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     ones = torch.ones_like(example, dtype=torch.double) if example.is_floating_point() else example
     flow = model(ones).sum()
     if not flow.requires_grad:
-        raise ValueError("synflow needs outputs with a derivative, and episodes have none: choose task=q_learning")
+        raise Impossible("synflow needs outputs with a derivative, and episodes have none: choose task=q_learning")
     gradients = torch.autograd.grad(flow, list(weights.values()))
     saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(weights.items(), gradients, strict=True)}
     return _scores(groups, saliency, evaluations=1)
@@ -133,7 +133,7 @@ def _parts(evidence: Evidence, batch: int) -> list[tuple[Evidence, float]]:
 def _mean_worth(model: nn.Module, evidence: Evidence, worth: Worth) -> Tensor:
     worths = worth(model(evidence.inputs), evidence.targets)
     if not worths.requires_grad:
-        raise ValueError(
+        raise Impossible(
             "this method needs a worth with a derivative: choose worth=negative_cross_entropy or worth=margin"
         )
     return worths.mean()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from methods.costs import Cost
+from methods.criterion import Impossible
 from methods.groups import WRITERS, weight_of
 
 
@@ -50,7 +51,7 @@ def find(model: nn.Module) -> tuple[Weights, ...]:
     """The weights of every convolution and linear layer, one group a layer."""
     layers = {name: m.weight.numel() for name, m in model.named_modules() if isinstance(m, WRITERS)}
     if not layers:
-        raise ValueError(f"{type(model).__name__} has no convolution or linear layer, so no weights to prune")
+        raise Impossible(f"{type(model).__name__} has no convolution or linear layer, so no weights to prune")
     return tuple(Weights(name, size, torch.arange(size)) for name, size in layers.items())
 
 
@@ -60,7 +61,7 @@ def weight_cost(model: nn.Module, groups: Sequence[Weights], of: str) -> Cost:
     Raises ValueError for "macs" and "latency": zeros save none on dense hardware.
     """
     if of not in ("units", "parameters"):
-        raise ValueError(f"budget={of} does not fit granularity=weight: choose budget=parameters or budget=units")
+        raise Impossible(f"budget={of} does not fit granularity=weight: choose budget=parameters or budget=units")
     sizes = np.array([group.size for group in groups])
     fixed = sum(p.numel() for p in model.parameters()) - sizes.sum() if of == "parameters" else 0
     return Cost(lambda counts: fixed + counts.sum(), sizes)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from methods.criterion import Scores
+from methods.criterion import Impossible, Scores
 from methods.game import Evidence, Worth
 from methods.groups import Group, evaluation, require_units
 from methods.surgery import masked
@@ -40,5 +40,5 @@ def _derivatives(model: nn.Module, groups: Sequence[Group], evidence: Evidence, 
     with torch.enable_grad(), masked(model, groups, masks):
         worths = worth(model(inputs), targets)
     if not worths.requires_grad:
-        raise ValueError("taylor needs a worth with a derivative: choose worth=negative_cross_entropy or worth=margin")
+        raise Impossible("taylor needs a worth with a derivative: choose worth=negative_cross_entropy or worth=margin")
     return dict(zip(masks, torch.autograd.grad(worths.sum(), list(masks.values())), strict=True))

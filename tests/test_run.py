@@ -107,12 +107,24 @@ def test_a_sweep_prints_its_table_shares_the_dense_network_and_continues(command
 
 
 def test_a_failed_run_is_recorded_and_the_sweep_goes_on(command, tmp_path):
-    code, said = command("-m", "method=taylor,magnitude", "worth=accuracy", "sweep=half")
+    code, said = command("-m", "method=magnitude", "keep=0.0001,0.5", "sweep=half")
     assert code == 1 and "1 runs failed" in said and "[2/2] digits mlp magnitude" in said
     (failure,) = (tmp_path / "half" / "failed").glob("*.json")
     failed = json.loads(failure.read_text())
-    assert failed["error"].startswith("taylor needs a worth with a derivative") and "Traceback" in failed["traceback"]
-    assert [record["choices"]["method"] for record in recorded(tmp_path, "half")] == ["magnitude"]
+    assert failed["error"].startswith("keep=0.0001 of parameters is infeasible") and "Traceback" in failed["traceback"]
+    assert not failed["skipped"] and [record["budget"]["keep"] for record in recorded(tmp_path, "half")] == [0.5]
+
+
+def test_an_impossible_pair_is_recorded_as_skipped_and_no_failure_of_the_sweep(command, tmp_path):
+    code, said = command("-m", "method=bn_scale,taylor,magnitude", "worth=accuracy", "sweep=pairs")
+    assert code == 0 and said.count("SKIPPED: ") == 2 and "FAILED" not in said
+    assert "2 runs skipped, as what they combine does not fit; the first reason: " in said
+    skipped = [json.loads(path.read_text()) for path in (tmp_path / "pairs" / "failed").glob("*.json")]
+    assert all(one["skipped"] for one in skipped)
+    reasons = sorted(one["error"].split(":")[0] for one in skipped)
+    assert reasons == ["bn_scale finds no BatchNorm behind 1", "taylor needs a worth with a derivative"]
+    assert [record["choices"]["method"] for record in recorded(tmp_path, "pairs")] == ["magnitude"]
+    assert command("method=bn_scale", "sweep=alone")[0] == 1
 
 
 def test_a_corrupt_record_of_a_sweep_is_named_at_its_end(command, tmp_path):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from benchmarks.data import InMemory
 from benchmarks.tasks import Supervised, classification, cross_entropy, evidence_bound, reconstruction
 from methods import worth
+from methods.criterion import Impossible
 from tests.test_pipeline import EVERY_METHOD, record_of
 from tests.test_text import sentences
 
@@ -138,7 +139,7 @@ def test_every_task_is_pruned_by_any_method(task, model, method, texts, tmp_path
     epochs = ["training.recovery.epochs=4"] if method == "gradual" else []  # or it has no step to remove at
     asked = [f"task={task}", f"model={model}", f"method={method}", "budget.of=macs", *text, *epochs]
     if reason := IMPOSSIBLE.get((task, method)) or IMPOSSIBLE.get((model, method)) or IMPOSSIBLE.get(("", method)):
-        with pytest.raises(ValueError, match=reason):
+        with pytest.raises(Impossible, match=reason):
             record_of(tmp_path, *asked)
         return
     record = record_of(tmp_path, *asked)
