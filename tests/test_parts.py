@@ -195,7 +195,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("mebibytes", [64, 512])
+@pytest.mark.parametrize("mebibytes", [64, pytest.param(512, marks=pytest.mark.slow)])
 def test_memory_stays_below_its_bound(mebibytes):
     """The contributions of all units would take 1024 · 16 · 32 · 256 · 4 bytes = 512 MiB."""
     run = subprocess.run([sys.executable, "-c", PEAK, str(mebibytes)], capture_output=True, text=True, check=True)

@@ -198,7 +198,7 @@ torch.save({"output": small(x).detach(), "ids": {g.name: g.ids for g in left}}, 
 """
 
 
-@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet20", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
 def test_saved_and_loaded_in_a_fresh_process_bit_equal(name, tmp_path):
     model, x, found = network(name)
     small, left = surgery.remove(model, found, draw_kept(found, 3, 0.4))
