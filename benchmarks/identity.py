@@ -27,11 +27,17 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scores of a dense network depend on: on how they are computed, not on the memory that may take."""
-    criterion = {key: value for key, value in config["method"]["criterion"].items() if key != "memory"}
+    """What the scores of a dense network depend on: on how they are computed, not on the memory and workers that may take."""
+    criterion = {key: value for key, value in _alone(config["method"]["criterion"]).items() if key != "memory"}
     method = {**config["method"], "criterion": criterion}
     only = {"layer": config["layer"]} if config.get("layer") else {}  # which was not always recorded
     return {**dense_parts(config), "method": method, "granularity": config["granularity"], **only}
+
+
+def _alone(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, at any depth, without the number of workers."""
+    known = {key: value for key, value in options.items() if key != "workers"}
+    return {key: _alone(value) if isinstance(value, Mapping) else value for key, value in known.items()}
 
 
 def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -47,7 +48,8 @@ def rehearse(criterion: Any, network: nn.Module, evidence: Evidence, chosen: Pla
     groups = chosen.groups
     try:
         if "worth" in config["method"]["criterion"]:
-            _start(criterion, network, groups, evidence, config["seed"])
+            here = {"workers": 1} if "workers" in config["method"]["criterion"] else {}
+            _start(partial(criterion, **here), network, groups, evidence, config["seed"])
         if "examples" in config["method"] and isinstance(groups[0], Group):
             groups = [_pair(groups[0])]
         criterion(network, groups, evidence, config["seed"])

@@ -102,6 +102,7 @@ class Run:
     device: Device = Device.auto
     threads: int | None = None
     memory: float = 2.0**31
+    workers: int = 1
     compression: Any = field(default_factory=dict)
     export: Any = field(default_factory=dict)
     analysis: Any = field(default_factory=dict)

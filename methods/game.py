@@ -1,6 +1,7 @@
 """The game: units are players, and a coalition is worth what the network achieves with those units alone."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -8,10 +9,11 @@ from torch import Tensor, nn
 
 from methods.chunks import Chunks
 from methods.criterion import Scores
-from methods.estimators.estimate import Estimate
+from methods.estimators.estimate import Estimate, Play
 from methods.forward import InParts, Plain
 from methods.groups import Group, require_units
 from methods.parts import Parts, cut
+from methods.shards import team
 from methods.tracing import Traced, trace, untraceable
 
 Worth = Callable[[Tensor, Tensor], Tensor]
@@ -105,17 +107,22 @@ def play(
     evidence: Evidence,
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
-    estimate: Callable[[Game], Estimate],
+    estimate: Callable[[Play, int], Estimate],
     memory: float = 2 * GIB,
+    workers: int = 1,
 ) -> Scores:
-    """The game of each group in turn: the values of its players for each example, aggregated to one score each."""
+    """The game of each group in turn: the values of its players for each example, aggregated to one score each.
+
+    `estimate(game, players)` finds the values; `workers` processes play, each with `memory` bytes for its copy.
+    """
     require_units(groups)
     traced = trace(model)
     scores, errors, evaluations = {}, {}, 0
-    for group in groups:
-        game = Game(traced, group, worth, evidence, memory)
-        estimated = estimate(game)
-        scores[group.name] = estimated.scores(aggregate)
-        errors[group.name] = estimated.standard_errors(aggregate)
-        evaluations += game.evaluations
+    with team(workers) as shared:
+        for group in groups:
+            game = shared(partial(Game, traced, group, worth, evidence, memory))
+            estimated = estimate(game, len(group.ids))
+            scores[group.name] = estimated.scores(aggregate)
+            errors[group.name] = estimated.standard_errors(aggregate)
+            evaluations += game.evaluations
     return Scores(scores, errors, evaluations)

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from methods.criterion import Scores
 from methods.estimators.estimate import Estimate
-from methods.estimators.permutation import permutation, quotient
+from methods.estimators.permutation import Quotient, permutation
 from methods.game import GIB, Evidence, Game, Worth
 from methods.groups import Group
+from methods.shards import team
 
 
 def group_shapley(
@@ -22,6 +23,7 @@ def group_shapley(
     criterion: Callable[..., Scores],
     estimator: Callable[..., Estimate] = permutation,
     memory: float = 2 * GIB,
+    workers: int = 1,
 ) -> Scores:
     """Each group's Shapley value in the game of whole groups, shared out among its units by another criterion.
 
@@ -29,9 +31,10 @@ def group_shapley(
     takes more from the groups that are worth less a unit. The players are groups as wholes: a group that is left out
     is replaced by nothing.
     """
-    game = Game(model, groups, worth, evidence, memory)
     partition = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(group.ids) for group in groups]))
-    values = estimator(quotient(game, partition), len(groups), seed).scores()
+    with team(workers) as shared:
+        game = shared(lambda: Quotient(Game(model, groups, worth, evidence, memory), partition))
+        values = estimator(game, len(groups), seed).scores()
     within = criterion(model, groups, evidence, seed)
     scores = {g.name: value * _shares(within.by_group[g.name]) for g, value in zip(groups, values, strict=True)}
     return Scores(scores, evaluations=game.evaluations + within.evaluations)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from methods.criterion import Scores
-from methods.estimators.estimate import Estimate, known
+from methods.estimators.estimate import Estimate, Play, known
 from methods.game import GIB, Evidence, Worth, play
 from methods.groups import Group
+from methods.shards import worths
 
 
 def leave_one_out(
@@ -20,12 +21,13 @@ def leave_one_out(
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
     memory: float = 2 * GIB,
+    workers: int = 1,
 ) -> Scores:
     """v(all) − v(all but the unit), aggregated over the examples: n + 1 evaluations a group."""
-    return play(model, groups, evidence, worth, aggregate, lambda game: losses(game, game.players), memory)
+    return play(model, groups, evidence, worth, aggregate, losses, memory, workers)
 
 
-def losses(game: Callable[[Tensor], Tensor], players: int) -> Estimate:
+def losses(game: Play, players: int) -> Estimate:
     """What each example loses with each player: (N, n), exactly."""
-    full, *without = game(torch.cat([torch.ones(1, players), 1 - torch.eye(players)]))
+    full, *without = worths(game, torch.cat([torch.ones(1, players), 1 - torch.eye(players)]))
     return known((full - torch.stack(without)).T)

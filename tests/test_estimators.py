@@ -267,7 +267,7 @@ def test_a_set_is_stable_when_the_cut_is_wide():
 
 def test_owen_values_of_a_part_sum_to_the_parts_value():
     game, partition = games.table(6, 2, 0), torch.tensor([0, 0, 1, 2, 2, 2])
-    parts = exactly(permutation.quotient(game, partition), 3)
+    parts = exactly(permutation.Quotient(game, partition), 3)
     values = permutation.owen(game, 6, 0, partition=partition, samples=4000).values
     assert torch.allclose(torch.stack([values[:, partition == i].sum(1) for i in range(3)], 1), parts, atol=0.06)
 

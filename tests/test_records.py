@@ -54,6 +54,7 @@ def test_ids_are_pinned(overrides):
         "force=true",
         "wandb.mode=online",
         "memory=1e9",
+        "workers=2",
         "worth=margin method=magnitude",
         "latency.repeats=5",
     ],

@@ -1,11 +1,14 @@
 """A bandit: units whose side of the cut is settled are sampled no more."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from methods.aggregate import mean
 from methods.estimators.estimate import Estimate, Play
 from methods.estimators.stopping import settled
+from methods.shards import each
 
 PARTS = 10  # of the rounds, for the standard errors
 
@@ -33,8 +36,10 @@ def bandit(
     if left < 1 + players:
         raise ValueError(f"samples={samples} are too few for a bandit: give 2 or more")
     while len(unsettled) and (rounds := min(PARTS, left // (1 + len(unsettled)))):
-        for tally in tallies[:rounds]:
-            tally.add(unsettled, _round(game, players, unsettled, generator))
+        drawn = (_coalition(players, generator) for _ in range(rounds))
+        played = each(game, partial(_round, unsettled=unsettled), drawn)
+        for tally, marginals in zip(tallies[:rounds], played, strict=True):
+            tally.add(unsettled, marginals)
         left -= rounds * (1 + len(unsettled))
         estimate = _estimate([tally for tally in tallies if tally.rounds])
         if rounds == PARTS:
@@ -56,11 +61,15 @@ class Tally:
         self.rounds += 1
 
 
-def _round(game: Play, players: int, unsettled: Tensor, generator: torch.Generator) -> Tensor:
-    """The marginal contributions (N, k) of the unsettled players to one random coalition: 1 + k evaluations."""
+def _coalition(players: int, generator: torch.Generator) -> Tensor:
+    """A random coalition (n,) of a uniform size."""
     size = int(torch.randint(players + 1, (1,), generator=generator))
-    coalition = (torch.randperm(players, generator=generator) < size).float()
-    flipped = (coalition - torch.eye(players)[unsettled]).abs()
+    return (torch.randperm(players, generator=generator) < size).float()
+
+
+def _round(game: Play, coalition: Tensor, unsettled: Tensor) -> Tensor:
+    """The marginal contributions (N, k) of the unsettled players to a coalition (n,): 1 + k evaluations."""
+    flipped = (coalition - torch.eye(len(coalition))[unsettled]).abs()
     worth, *worths = game(torch.cat([coalition[None], flipped]))
     sign = 1 - 2 * coalition[unsettled]  # leaving is worth the opposite of joining
     return ((torch.stack(worths) - worth) * sign[:, None]).T

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
+from methods.shards import each
 
 
 def banzhaf(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
@@ -19,7 +20,10 @@ def banzhaf(game: Play, players: int, seed: int, *, samples: int = 25, until: Un
 
 def _parts(game: Play, players: int, seed: int, pairs: int) -> Iterator[tuple[int, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
-    for size in shares(pairs):
-        coalitions = torch.rand(size, players, generator=generator).round()
-        worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(size)
-        yield size, (worths - opposite).T @ (2 * coalitions - 1)
+    drawn = (torch.rand(size, players, generator=generator).round() for size in shares(pairs))
+    return each(game, _part, drawn)
+
+
+def _part(game: Play, coalitions: Tensor) -> tuple[int, Tensor]:
+    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(len(coalitions))
+    return len(coalitions), (worths - opposite).T @ (2 * coalitions - 1)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from methods.estimators.estimate import Estimate, Play, known
+from methods.shards import each
 
 LIMIT = 16
 ROWS = 1024  # coalitions in a call
@@ -20,9 +21,13 @@ def exact(game: Play, players: int, seed: int = 0) -> Estimate:
             f"(antithetic, kernel, …) for more than {LIMIT} players"
         )
     coalitions = neighbours(players)
-    values = sum(game(rows).double().T @ weights(rows) for rows in coalitions.split(ROWS))
+    values = sum(each(game, _part, coalitions.split(ROWS)))
     assert isinstance(values, Tensor)
     return known(values.float())
+
+
+def _part(game: Play, coalitions: Tensor) -> Tensor:
+    return game(coalitions).double().T @ weights(coalitions)
 
 
 def neighbours(players: int) -> Tensor:

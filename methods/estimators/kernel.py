@@ -1,6 +1,7 @@
 """Weighted regression on coalitions (KernelSHAP, Lundberg & Lee 2017) with paired leverage-score sampling."""
 
 from collections.abc import Iterator
+from functools import partial
 from math import ceil
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from methods.estimators.estimate import LEAST, PARTS, Estimate, Play, Until, last, shares
 from methods.estimators.exact import exact
+from methods.shards import each
 
 PER_PLAYER, SPARE = 1.5, 10  # pairs: with fewer the regression is all but singular
 
@@ -67,10 +69,13 @@ def equations(coalitions: Tensor, worths: Tensor, opposite: Tensor, gain: Tensor
 
 def _parts(game: Play, players: int, seed: int, pairs: int, gain: Tensor) -> Iterator[Equations]:
     generator = torch.Generator().manual_seed(seed)
-    for size in shares(pairs):
-        coalitions = sample(players, size, generator)
-        worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(size)
-        yield equations(coalitions, worths, opposite, gain)
+    drawn = (sample(players, size, generator) for size in shares(pairs))
+    return each(game, partial(_part, gain=gain), drawn)
+
+
+def _part(game: Play, coalitions: Tensor, gain: Tensor) -> Equations:
+    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(len(coalitions))
+    return equations(coalitions, worths, opposite, gain)
 
 
 def _solved(parts: list[Equations], gain: Tensor) -> Estimate:

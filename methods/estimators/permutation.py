@@ -1,13 +1,15 @@
 """Marginal contributions along permutations of the players (Castro et al. 2009), by Captum's sampler."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import Any
 
 import torch
 from captum.attr import ShapleyValueSampling
 from torch import Tensor
 
 from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
+from methods.shards import each
 
 
 def permutation(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
@@ -15,7 +17,7 @@ def permutation(game: Play, players: int, seed: int, *, samples: int = 25, until
 
     Unbiased, and for each example the values sum to v(all) − v(none) exactly.
     """
-    return last(_walk(game, players, shuffled(players, seed), shares(samples)), averaged, until)
+    return last(_walk(game, shuffled(players, seed), shares(samples)), averaged, until)
 
 
 def antithetic(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
@@ -25,7 +27,7 @@ def antithetic(game: Play, players: int, seed: int, *, samples: int = 25, until:
     """
     orders = chain.from_iterable((order, order[::-1]) for order in shuffled(players, seed))
     sizes = (2 * pairs for pairs in shares((samples + 1) // 2))
-    return last(_walk(game, players, orders, sizes), averaged, until)
+    return last(_walk(game, orders, sizes), averaged, until)
 
 
 def owen(
@@ -35,12 +37,22 @@ def owen(
 
     The values of a part sum to the Shapley value of that part in the quotient game. Evaluations as for `permutation`.
     """
-    return last(_walk(game, players, shuffled_parts(partition, seed), shares(samples)), averaged, until)
+    return last(_walk(game, shuffled_parts(partition, seed), shares(samples)), averaged, until)
 
 
-def quotient(game: Play, partition: Tensor) -> Play:
+class Quotient:
     """The game whose players are the parts of a partition (n,) of the players: whole groups, or layers."""
-    return lambda coalitions: game(coalitions[:, partition])
+
+    def __init__(self, game: Any, partition: Tensor):
+        self.game, self.partition = game, partition
+
+    def __call__(self, coalitions: Tensor) -> Tensor:
+        return self.game(coalitions[:, self.partition])
+
+    @property
+    def evaluations(self) -> int:
+        """The coalitions evaluated so far."""
+        return self.game.evaluations
 
 
 def shuffled(players: int, seed: int) -> Iterator[list[int]]:
@@ -59,10 +71,15 @@ def shuffled_parts(partition: Tensor, seed: int) -> Iterator[list[int]]:
         yield players[rank[players].argsort(stable=True)].tolist()
 
 
-def _walk(game: Play, players: int, orders: Iterator[list[int]], sizes: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
-    """Captum's sampler on one stretch of the orders after the other: how many, and the sum (N, n) of their values."""
-    for size in sizes:
-        sampler = ShapleyValueSampling(game)
-        sampler.permutation_generator = lambda players, size: islice(orders, size)  # its own is not seeded
-        values = sampler.attribute(torch.ones(1, players), n_samples=size, perturbations_per_eval=players)
-        yield size, size * values.reshape(-1, players)
+def _walk(game: Play, orders: Iterator[list[int]], sizes: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+    """One stretch of the orders after the other, or several at once: they are independent."""
+    return each(game, _stretch, (list(islice(orders, size)) for size in sizes))
+
+
+def _stretch(game: Play, orders: Sequence[list[int]]) -> tuple[int, Tensor]:
+    """Captum's sampler on some orders: how many, and the sum (N, n) of their values."""
+    size, players = len(orders), len(orders[0])
+    sampler = ShapleyValueSampling(game)
+    sampler.permutation_generator = lambda players, size: iter(orders)  # its own is not seeded
+    values = sampler.attribute(torch.ones(1, players), n_samples=size, perturbations_per_eval=players)
+    return size, size * values.reshape(-1, players)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
 from methods.estimators.exact import exact
+from methods.shards import each
 
 REACHES = (0.1, 0.3, 1.0)  # of the covariance, as a fraction of n: q = exp(−1 / (reach · n))
 NOISE = 1e-3  # variance of what no additive or smooth game explains, relative to the prior's
@@ -72,10 +73,12 @@ def _regress(game: Play, players: int, seed: int, samples: int, until: Until | N
 
 def _parts(game: Play, players: int, seed: int, pairs: int) -> Iterator[Pairs]:
     generator = torch.Generator().manual_seed(seed)
-    for count in shares(pairs):
-        coalitions = spread(players, count, generator)
-        worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).double().split(count)
-        yield Pairs(coalitions, (worths - opposite) / 2)
+    return each(game, _part, (spread(players, count, generator) for count in shares(pairs)))
+
+
+def _part(game: Play, coalitions: Tensor) -> Pairs:
+    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).double().split(len(coalitions))
+    return Pairs(coalitions, (worths - opposite) / 2)
 
 
 def spread(players: int, count: int, generator: torch.Generator) -> Tensor:

@@ -1,12 +1,14 @@
 """Truncated Monte Carlo (Ghorbani & Zou 2019): permutations end where little is left to gain."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
 from methods.estimators.permutation import shuffled
+from methods.shards import each
 
 STRIDE = 8  # players that enter between two looks at what is left to gain
 
@@ -26,14 +28,16 @@ def _parts(game: Play, players: int, seed: int, samples: int, tolerance: float) 
     orders = shuffled(players, seed)
     none, every = game(torch.stack([torch.zeros(players), torch.ones(players)]))
     enough = tolerance * float((every - none).mean().abs())
-    for size in shares(samples):
-        some = torch.tensor([next(orders) for _ in range(size)])
-        yield size, _marginals(game, some, none, every, enough)
+    drawn = (torch.tensor([next(orders) for _ in range(size)]) for size in shares(samples))
+    return each(game, partial(_marginals, none=none, every=every, enough=enough), drawn)
 
 
-def _marginals(game: Play, orders: Tensor, none: Tensor, every: Tensor, enough: float) -> Tensor:
-    """The sum over orders (m, n) of each player's marginal contribution (N, n); all orders advance together."""
-    players = orders.shape[1]
+def _marginals(game: Play, orders: Tensor, none: Tensor, every: Tensor, enough: float) -> tuple[int, Tensor]:
+    """How many orders (m, n), and the sum over them of each player's marginal contribution (N, n).
+
+    All orders advance together.
+    """
+    size, players = orders.shape
     total = torch.zeros(players, len(none))
     before = none.expand(len(orders), 1, -1)
     for start in range(0, players, STRIDE):
@@ -45,7 +49,7 @@ def _marginals(game: Play, orders: Tensor, none: Tensor, every: Tensor, enough: 
         orders, before = orders[going], worths[going, -1:]
         if not len(orders):
             break
-    return total.T
+    return size, total.T
 
 
 def _prefixes(orders: Tensor, start: int) -> Tensor:
