@@ -37,6 +37,15 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
+def sweep(results: Path, name: str) -> Path:
+    """The folder of a sweep. Raises ValueError for an unknown one and names those that exist."""
+    names = sorted(path.parent.name for path in results.glob("*/records"))
+    if name not in names and not (results / name / "failed").exists():
+        known = f"choose {', '.join(names)}" if names else "it has none, python -m benchmarks.run makes them"
+        raise ValueError(f"{name!r} is not a sweep in {results}: {known}")
+    return results / name
+
+
 def load(folder: Path) -> list[dict[str, Any]]:
     """All records of a sweep's folder, in the order of their names."""
     return [read(path) for path in sorted((folder / "records").glob("*.json"))]

@@ -108,15 +108,6 @@ def _count(number: int, of: str) -> str:
     return f"{number} {of}" if number == 1 else f"{number} {of}s"
 
 
-def _sweep(results: Path, name: str) -> Path:
-    """The folder of a sweep. Raises ValueError for an unknown one and names those that exist."""
-    names = sorted(path.parent.name for path in results.glob("*/records"))
-    if name not in names and not (results / name / "failed").exists():
-        known = f"choose {', '.join(names)}" if names else "it has none, python -m benchmarks.run makes them"
-        raise ValueError(f"{name!r} is not a sweep in {results}: {known}")
-    return results / name
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables and the files written, of one sweep or of all; 2 for what cannot be reported."""
     parser = argparse.ArgumentParser("python -m benchmarks.report", description="Tables and figures of a sweep.")
@@ -125,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     every = sorted(path.parent for path in chosen.results.glob("*/records"))
     try:
-        for folder in every if chosen.name == "all" and every else [_sweep(chosen.results, chosen.name)]:
+        for folder in every if chosen.name == "all" and every else [records.sweep(chosen.results, chosen.name)]:
             print(report(folder))
             written = (path for path in sorted(folder.iterdir()) if path.is_file())
             print("Written:", *(f"  {path}" for path in written), "", sep="\n")
