@@ -27,7 +27,7 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the scores of a dense network depend on: on how they are computed, not on the memory and workers that may take."""
+    """What the scores of a dense network depend on: on how they are computed, not on memory and workers for that."""
     criterion = {key: value for key, value in _alone(config["method"]["criterion"]).items() if key != "memory"}
     method = {**config["method"], "criterion": criterion}
     only = {"layer": config["layer"]} if config.get("layer") else {}  # which was not always recorded

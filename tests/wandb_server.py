@@ -7,7 +7,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-PROJECT = {"id": "p", "name": "test", "entity": {"id": "e", "name": "me"}, "entityName": "me", "internalId": "p", "artifact": None}
+PROJECT = {
+    "id": "p",
+    "name": "test",
+    "entity": {"id": "e", "name": "me"},
+    "entityName": "me",
+    "internalId": "p",
+    "artifact": None,
+    "createdAt": "2026-11-24T00:00:00Z",
+    "isBenchmark": False,
+    "tags": [],
+    "user": None,
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -21,6 +32,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, projects=("test",), leave_after: str | None = None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.projects, self.leave_after, self.gone = projects, leave_after, False
+        self.entity: str | None = "me"
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.streamed: dict[tuple[str, str], dict[int, str]] = {}
 
@@ -46,12 +58,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.gone:
             self.close_connection = True
             return
-        content = json.loads(body or b"{}")
         if self.path.endswith("/file_stream"):
-            self._stream(self.path.split("/")[-2], content)
+            self._stream(self.path.split("/")[-2], json.loads(body))
+        if self.path != "/graphql":
             return self._say({})
-        if "query" not in content:
-            return self._say({})
+        content = json.loads(body)
         query, variables = content["query"], content.get("variables") or {}
         self.server.asked.append((query, variables))
         self._say({"data": self._answer(query, variables)})
@@ -72,7 +83,14 @@ class Handler(BaseHTTPRequestHandler):
             lines |= {file["offset"] + i: line for i, line in enumerate(file["content"])}
 
     def _answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        viewer = {"id": "u", "username": "me", "entity": "me", "flags": "{}", "teams": {"edges": []}, "admin": False}
+        viewer = {
+            "id": "u",
+            "username": "me",
+            "entity": self.server.entity,
+            "flags": "{}",
+            "teams": {"edges": []},
+            "admin": False,
+        }
         project = PROJECT if variables.get("project", variables.get("name")) in self.server.projects else None
         run = {
             "id": "r",
@@ -81,7 +99,9 @@ class Handler(BaseHTTPRequestHandler):
             "project": PROJECT,
             "historyLineCount": 0,
         }
-        files = [{"name": f, "uploadUrl": f"{self.server.url}/put", "displayName": f} for f in variables.get("files", [])]
+        files = [
+            {"name": f, "uploadUrl": f"{self.server.url}/put", "displayName": f} for f in variables.get("files", [])
+        ]
         created = {"runID": "r", "uploadHeaders": [], "files": files}
         view = {"id": "v", "name": variables.get("name", "")}
         return {
