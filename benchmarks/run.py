@@ -91,7 +91,7 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 
 def _command(keep: float) -> str:
     """What makes this one run again, on any machine that has its data."""
-    places = ("keep=", "results=", "force=", "device=", "memory=", "wandb.", "hydra.")
+    places = ("keep=", "results=", "force=", "device=", "memory=", "workers=", "wandb.", "hydra.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(places)]
     return shlex.join(["python", "-m", "benchmarks.run", *overrides, f"keep={keep:g}"])
 

@@ -41,8 +41,7 @@ CRITERIA = {
 }
 
 
-def make() -> Counted:
-    return Counted(games.smooth(PLAYERS))
+make = partial(Counted, games.smooth(PLAYERS))  # no function of this file: workers would import all of it
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -61,7 +60,7 @@ def test_values_errors_and_counts_are_those_of_one_process(name, shared):
 
 
 def test_a_quotient_game_is_shared_as_a_whole(shared):
-    one, several = (of(lambda: permutation.Quotient(make(), PARTITION)) for of in (lambda made: made(), shared))
+    one, several = (of(partial(permutation.Quotient, make(), PARTITION)) for of in (lambda made: made(), shared))
     assert torch.equal(permutation.permutation(one, 4, 0).values, permutation.permutation(several, 4, 0).values)
     assert several.evaluations == one.evaluations
 
