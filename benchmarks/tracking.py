@@ -45,6 +45,7 @@ def _kept(record: Mapping[str, Any], mode: str, where: Mapping[str, Any]) -> str
     if mode == "offline":
         return ""
     try:
+        wandb.teardown()  # else it holds on to the id of the run that failed
         _log(record, mode="offline", **where)
     except Exception as error:
         return f", but not kept for later ({error})"

@@ -1,7 +1,6 @@
 """One game on several processes: each has a copy of it, and what is asked in parts is answered by all at once."""
 
 import pickle
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -92,8 +91,8 @@ class Sharded:
 
 def _context() -> BaseContext:
     """Workers are forks of a process that has imported all they need and used neither OpenMP nor a GPU."""
-    context, main = get_context("forkserver"), sys.modules["__main__"].__spec__
-    context.set_forkserver_preload(["methods.game", *([main.name] if main else [])])
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["methods.game"])
     return context
 
 
