@@ -18,8 +18,9 @@ RECORD = {**golden()[0], "rounds": [{**ROUND, "kept": {"a": [1]}}, {**ROUND, "st
 
 
 @pytest.fixture
-def at(monkeypatch):
-    """Have wandb talk to a server."""
+def at(monkeypatch, tmp_path):
+    """Have wandb talk to a server, and leave its logs in a folder of the test's."""
+    monkeypatch.chdir(tmp_path)
 
     def use(server):
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
