@@ -37,7 +37,7 @@ def test_the_view_is_sent_to_the_project(server, capsys):
     sections = section["panelBankConfig"]["sections"]
     assert {s["name"]: [panel["viewType"] for panel in s["panels"]] for s in sections} == PANELS
     grouping = [key["name"] for key in section["runSets"][0]["grouping"]]
-    assert grouping == [*(f"choices.value.{axis}" for axis in ("dataset", "model", "method")), "keep"]
+    assert grouping == [*(f"choices.value.{axis}" for axis in ("dataset", "model", "method")), "keep.value"]
 
 
 def test_panels_show_only_what_runs_log():
