@@ -30,8 +30,9 @@ def comparisons(records: Records, frame: pd.DataFrame, areas: pd.DataFrame, show
     matrices = [(key, found) for key, rows in frame.groupby(PANEL) if len(found := correlations(records, rows)) > 1]
     if matrices:
         yield "correlation", _heat_maps(matrices)
-    if areas["label"].nunique() > 1:
-        yield "price", _prices(areas)
+    whole = areas[areas["n"] > 0]
+    if whole["label"].nunique() > 1:
+        yield "price", _prices(whole)
 
 
 def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, Sequence[Axes]]:

@@ -8,11 +8,12 @@ from matplotlib.image import imread
 
 from benchmarks import figures
 from benchmarks.frame import frame
-from benchmarks.report import TABLES, main, report
+from benchmarks.report import FORMS, main, report
 from benchmarks.tables import tradeoff
 from tests.synthetic import golden, record, write
 
 FIGURES = [f"{name}.{form}" for name in ("tradeoff", "speedup") for form in figures.FORMS]
+TABLES = [f"{name}.{form}" for name in ("tradeoff",) for form in FORMS]
 FILES = (*TABLES, *FIGURES)
 OTHERS = ("step_4_ranking", "step_5_pruning", "step_6_recovery", "correlation", "price")
 
@@ -20,11 +21,12 @@ OTHERS = ("step_4_ranking", "step_5_pruning", "step_6_recovery", "correlation", 
 def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
     folder = write(tmp_path / "demo", golden())
     text = report(folder)
-    assert text == (folder / "tradeoff.md").read_text()
+    assert text == "\n".join((folder / f"{name}.md").read_text() for name in ("tradeoff", "areas"))
     assert text.startswith("# Quality against size: demo\n")
     assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
         *FILES,
+        *(f"areas.{form}" for form in FORMS),
         *(f"{name}.{form}" for name in OTHERS for form in figures.FORMS),
     }  # nothing temporary
     assert imread(folder / FIGURES[0]).shape[0] > 500
