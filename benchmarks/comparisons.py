@@ -132,7 +132,7 @@ def _prices(areas: pd.DataFrame) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(color="#E4E4E4", linewidth=0.7)
     for label, look in looks.items():
-        grid[0].plot([], [], label=label, linestyle="", **look)
+        grid[0].plot([], [], label=label, **{**look, "linestyle": ""})
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     counts = sorted(set(areas["n"]))
     seeds = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"

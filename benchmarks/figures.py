@@ -21,6 +21,7 @@ from benchmarks.tables import by_order
 # Okabe & Ito 2008, told apart in all kinds of colour vision; a grey instead of their yellow, too light for lines
 COLOURS = ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osDv^PXhp<>"
+STROKES = ("-", "--", ":", "-.")
 FORMS: dict[str, dict] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
@@ -62,10 +63,12 @@ def _side_by_side(labels: Sequence[str], width: float) -> int:
 
 
 def styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each label, the same in all panels."""
+    """Colour, marker and stroke of each label, the same in all panels; strokes differ where colours come again."""
     return {
-        label: {"color": colour, "marker": marker}
-        for label, colour, marker in zip(by_order(labels), cycle(COLOURS), cycle(MARKERS), strict=False)
+        label: {"color": colour, "marker": marker, "linestyle": STROKES[place // len(COLOURS) % len(STROKES)]}
+        for place, (label, colour, marker) in enumerate(
+            zip(by_order(labels), cycle(COLOURS), cycle(MARKERS), strict=False)
+        )
     }
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import areas, cells, figures, landscape_figure, records, shipped, steps, tables, typesetting
 from benchmarks.comparisons import comparisons
+from benchmarks.dashboard import dashboard
 from benchmarks.fairness import fairness
 from benchmarks.frame import frame
 from benchmarks.ranks import ranks
@@ -114,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report(folder))
             written = (path for path in sorted(folder.iterdir()) if path.is_file())
             print("Written:", *(f"  {path}" for path in written), "", sep="\n")
+        print(f"All results as one page: {dashboard(chosen.results)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
