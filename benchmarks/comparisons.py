@@ -64,17 +64,22 @@ def _curves(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _recovery(curves: pd.DataFrame, cell: pd.Series) -> Figure:
     title = f"{cell['dataset']} · {cell['model']}, keep {cell['keep']:g} of {cell['of']}"
-    figure, [axes] = _panels([title], (6.4, 4))
-    for label, style in styles(curves["label"].unique()).items():
+    looks = styles(curves["label"].unique())
+    many = len(looks) > 6  # then names stand beside the axes, not in them
+    figure, [axes] = _panels([title], (8.6 if many else 6.4, max(4, 0.24 * len(looks))))
+    for label, style in looks.items():
         line = curves[curves["label"] == label].groupby("step")["quality"].agg(mean_interval)
         middle, half = np.array(line.tolist()).T
-        axes.plot(line.index, middle, label=label, color=style["color"])
+        axes.plot(line.index, middle, label=label, color=style["color"], linestyle=style["linestyle"])
         axes.fill_between(line.index, middle - half, middle + half, color=style["color"], alpha=0.15, linewidth=0)
     axes.axhline(curves["dense"].mean(), color="black", linestyle="--", linewidth=1, label="dense")
     seeds = curves["seed"].nunique()
     bands = f" (n = {seeds} seeds; bands: 95 % Student t intervals)" if seeds > 1 else " (n = 1 seed)"
     axes.set(xlabel=f"steps of recovery{bands}", ylabel=f"validation {cell['metric'].replace('_', ' ')} (%)")
-    axes.legend(frameon=False)
+    if many:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    else:
+        axes.legend(frameon=False)
     return figure
 
 

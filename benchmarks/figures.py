@@ -83,8 +83,9 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
     axes.step(*pareto(pruned[gain], pruned["quality"]), where="post", color="#CCCCCC", linewidth=4, zorder=0)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
+    step = min(0.025, 0.2 / len(lines))  # octaves
     for place, (label, line) in enumerate(lines):
-        aside = 2 ** (0.025 * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
+        aside = 2 ** (step * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
         line = line.sort_values(COMPRESSION)
         axes.errorbar(
             line[gain] * aside,
