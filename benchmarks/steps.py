@@ -61,7 +61,9 @@ def _game(axes: Axes, orders: np.ndarray, worths: np.ndarray) -> None:
         place = np.arange(len(there))
         axes.scatter(place, np.full(len(there), row), s=90, c=np.where(there, KEPT, "white"), edgecolors=PLAIN)
         axes.text(len(there) + 0.2, row, f"{size} in: v = {worths[row % len(orders), size]:.3g}", va="center")
-    axes.set(xlabel="unit", ylabel="coalition", yticks=[], xlim=(-1, min(UNITS, orders.shape[1]) + 6))
+    shown = min(UNITS, orders.shape[1])
+    told = "unit" if shown == orders.shape[1] else f"unit (the first {shown} of {orders.shape[1]})"
+    axes.set(xlabel=told, ylabel="coalition", xticks=range(0, shown, 2), yticks=[], xlim=(-1, shown + 6))
     axes.invert_yaxis()
 
 
@@ -159,7 +161,6 @@ def _path(axes: Axes, record: Mapping[str, Any]) -> None:
     axes.set_yticks(place, [f"{a['network']} · {a['engine']}" for a in rows], fontsize=8)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set_xlabel(
-        f"latency, % of {rows[0]['network']} · {rows[0]['engine']}; {threads} thread{'s' * (threads != '1')}"
-    )
+    first, cores = f"{rows[0]['network']} · {rows[0]['engine']}", f"{threads} thread{'s' * (threads != '1')}"
+    axes.set_xlabel(f"latency, % of {first}; {cores}")
     axes.figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=len(batches))
