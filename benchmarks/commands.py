@@ -1,4 +1,4 @@
-"""The command that makes a record again: its choices, and whatever else its configuration sets."""
+"""The command that makes a record again, of those that do not name it: their choices, and what else they set."""
 
 import shlex
 from collections.abc import Iterator, Mapping

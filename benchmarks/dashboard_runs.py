@@ -27,7 +27,7 @@ def told(record: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
     """A record without its scores and samples; sections of its configuration and its machine are places in `pool`."""
     recovery = record.get("recovery") or {"curve": [], "dense": None}  # which was not always recorded
     return {
-        "command": command(record),
+        "command": record.get("command") or command(record),  # which was not always recorded
         "config": {section: pool.place(value) for section, value in record["config"].items()},
         **{key: pool.place(record[key]) for key in ("choices", "machine", "versions", "commit")},
         "finished": record["finished"],
