@@ -115,7 +115,8 @@ def _spearman(one: Ranks, other: Ranks) -> float:
 
 
 def _heat_maps(matrices: Sequence[tuple[tuple, pd.DataFrame]]) -> Figure:
-    wide = max(3.4, 0.42 * max(len(matrix) for _, matrix in matrices) + 1.8)
+    letters = max(len(label) for _, matrix in matrices for label in matrix)
+    wide = max(3.4, 0.42 * max(len(matrix) for _, matrix in matrices) + 0.8 + 0.085 * letters)  # inches
     figure, grid = _panels([SEPARATOR.join(key[:2]) for key, _ in matrices], (wide, wide), columns=2)
     for axes, (_, matrix) in zip(grid, matrices, strict=True):
         lower = matrix.where(np.tril(np.ones(matrix.shape, bool), -1)).iloc[1:, :-1]  # the rest says nothing new

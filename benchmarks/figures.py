@@ -116,7 +116,9 @@ def _scale(axes: Axes, gains: pd.Series) -> None:
     """Powers of two, with one on either side of the data, within a tenth of an octave."""
     axes.set_xscale("log", base=2)
     exponents = np.log2(gains)
-    axes.set_xlim(2 ** (np.floor(exponents.min() + 0.1) - 0.15), 2 ** (np.ceil(exponents.max() - 0.1) + 0.15))
+    low = np.floor(exponents.min() + 0.1)
+    high = max(np.ceil(exponents.max() - 0.1), low + 1)  # an octave, though a single point may have none
+    axes.set_xlim(2 ** (low - 0.15), 2 ** (high + 0.15))
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
