@@ -1,4 +1,4 @@
-# make results   environment, the main job on the embedded digits, its table and figure
+# make results   environment, the main job on the embedded digits, its tables and figures, the page of all results
 # make test      the tests          make bench   timings          make lint   style and types
 
 PYTHON ?= python3
@@ -9,6 +9,7 @@ INSTALLED := .venv/installed
 
 results: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run experiment=quickstart
+	$(BIN)/python -m benchmarks.dashboard
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

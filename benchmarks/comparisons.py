@@ -19,6 +19,7 @@ from benchmarks.statistics import mean_interval
 from benchmarks.tables import by_order
 
 Records = Mapping[str, Mapping[str, Any]]  # by id
+Ranks = Mapping[str, np.ndarray]  # by group
 
 
 def comparisons(records: Records, frame: pd.DataFrame, areas: pd.DataFrame, shown: str) -> Iterator[tuple[str, Figure]]:
@@ -30,12 +31,13 @@ def comparisons(records: Records, frame: pd.DataFrame, areas: pd.DataFrame, show
     matrices = [(key, found) for key, rows in frame.groupby(PANEL) if len(found := correlations(records, rows)) > 1]
     if matrices:
         yield "correlation", _heat_maps(matrices)
-    if areas["label"].nunique() > 1:
-        yield "price", _prices(areas)
+    whole = areas[areas["n"] > 0]
+    if whole["label"].nunique() > 1:
+        yield "price", _prices(whole)
 
 
-def _panels(titles: Sequence[str], size: tuple[float, float]) -> tuple[Figure, Sequence[Axes]]:
-    columns = min(3, len(titles))
+def _panels(titles: Sequence[str], size: tuple[float, float], columns: int = 3) -> tuple[Figure, Sequence[Axes]]:
+    columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -62,17 +64,22 @@ def _curves(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _recovery(curves: pd.DataFrame, cell: pd.Series) -> Figure:
     title = f"{cell['dataset']} · {cell['model']}, keep {cell['keep']:g} of {cell['of']}"
-    figure, [axes] = _panels([title], (6.4, 4))
-    for label, style in styles(curves["label"].unique()).items():
+    looks = styles(curves["label"].unique())
+    many = len(looks) > 6  # then names stand beside the axes, not in them
+    figure, [axes] = _panels([title], (8.6 if many else 6.4, max(4, 0.24 * len(looks))))
+    for label, style in looks.items():
         line = curves[curves["label"] == label].groupby("step")["quality"].agg(mean_interval)
         middle, half = np.array(line.tolist()).T
-        axes.plot(line.index, middle, label=label, color=style["color"])
+        axes.plot(line.index, middle, label=label, color=style["color"], linestyle=style["linestyle"])
         axes.fill_between(line.index, middle - half, middle + half, color=style["color"], alpha=0.15, linewidth=0)
     axes.axhline(curves["dense"].mean(), color="black", linestyle="--", linewidth=1, label="dense")
     seeds = curves["seed"].nunique()
     bands = f" (n = {seeds} seeds; bands: 95 % Student t intervals)" if seeds > 1 else " (n = 1 seed)"
     axes.set(xlabel=f"steps of recovery{bands}", ylabel=f"validation {cell['metric'].replace('_', ' ')} (%)")
-    axes.legend(frameon=False)
+    if many:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    else:
+        axes.legend(frameon=False)
     return figure
 
 
@@ -82,36 +89,47 @@ def correlations(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
     The mean over groups of at least three units, and over seeds that both labels have. Labels without scores of units
     are left out.
     """
-    scores: dict[str, dict[int, Mapping[str, list[float]]]] = {}
+    ranked: dict[str, dict[int, Ranks]] = {}
     for name, label, seed in rows[["id", "label", "seed"]].itertuples(index=False):
-        if found := records[name]["rounds"][0]["scores"]:
-            scores.setdefault(label, {})[seed] = found
-    labels = by_order(scores)
+        if scores := records[name]["rounds"][0]["scores"]:
+            ranked.setdefault(label, {})[seed] = {group: _ranks(of) for group, of in scores.items() if len(of) > 2}
+    labels = by_order(ranked)
     matrix = pd.DataFrame(np.nan, index=labels, columns=labels)
     for one, other in combinations_with_replacement(labels, 2):
-        shared = [_spearman(scores[one][s], scores[other][s]) for s in scores[one].keys() & scores[other].keys()]
+        shared = [_spearman(ranked[one][s], ranked[other][s]) for s in ranked[one].keys() & ranked[other].keys()]
         matrix.loc[one, other] = matrix.loc[other, one] = mean(shared) if shared else np.nan
     return matrix
 
 
-def _spearman(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> float:
-    """Constant scores rank nobody: their correlation is 0."""
-    shared = [name for name in one if len(one[name]) > 2 and name in other]
-    tied = {name for name in shared if not (np.ptp(one[name]) and np.ptp(other[name]))}
-    found = [0.0 if name in tied else stats.spearmanr(one[name], other[name]).statistic for name in shared]
-    return float(np.mean(found)) if found else float("nan")
+def _ranks(scores: Sequence[float]) -> np.ndarray:
+    """Of mean zero and length one; zeros for constant scores, which rank nobody."""
+    ranks = stats.rankdata(scores)
+    ranks -= ranks.mean()
+    return ranks / (np.linalg.norm(ranks) or 1)
+
+
+def _spearman(one: Ranks, other: Ranks) -> float:
+    """The mean over groups of the correlation of ranks."""
+    found = [float(ranks @ other[group]) for group, ranks in one.items() if group in other]
+    return mean(found) if found else float("nan")
 
 
 def _heat_maps(matrices: Sequence[tuple[tuple, pd.DataFrame]]) -> Figure:
-    wide = max(3.4, 0.55 * max(len(matrix) for _, matrix in matrices) + 1.4)
-    figure, grid = _panels([SEPARATOR.join(key[:2]) for key, _ in matrices], (wide, wide))
+    letters = max(len(label) for _, matrix in matrices for label in matrix)
+    wide = max(3.4, 0.42 * max(len(matrix) for _, matrix in matrices) + 0.8 + 0.085 * letters)  # inches
+    figure, grid = _panels([SEPARATOR.join(key[:2]) for key, _ in matrices], (wide, wide), columns=2)
     for axes, (_, matrix) in zip(grid, matrices, strict=True):
-        axes.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
-        axes.set_xticks(range(len(matrix)), matrix.columns, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(matrix)), matrix.index, fontsize=8)
-        for (row, column), value in np.ndenumerate(matrix.to_numpy()):
+        lower = matrix.where(np.tril(np.ones(matrix.shape, bool), -1)).iloc[1:, :-1]  # the rest says nothing new
+        axes.imshow(lower, cmap="PuOr", vmin=-1, vmax=1)
+        axes.set_xticks(range(len(lower.columns)), lower.columns, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(lower.index)), lower.index, fontsize=8)
+        axes.spines[:].set_visible(False)
+        for row, column in np.argwhere(lower.notna().to_numpy()):
+            value = lower.iat[row, column]
             dark = {"color": "white" if abs(value) > 0.7 else "black"}
-            axes.text(column, row, f"{value:z.2f}".replace("-", "−"), ha="center", va="center", fontsize=7, **dark)
+            told = f"{value:z.2f}".replace("-", "−")
+            text = axes.text(column, row, told, ha="center", va="center", fontsize=7, **dark)
+            text.set_in_layout(False)  # it is within the axes, and there are many
     figure.supxlabel(
         "Spearman's rank correlation of the dense network's scores, mean over groups and seeds", fontsize=8
     )
@@ -131,7 +149,7 @@ def _prices(areas: pd.DataFrame) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(color="#E4E4E4", linewidth=0.7)
     for label, look in looks.items():
-        grid[0].plot([], [], label=label, linestyle="", **look)
+        grid[0].plot([], [], label=label, **{**look, "linestyle": ""})
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     counts = sorted(set(areas["n"]))
     seeds = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"

@@ -21,6 +21,7 @@ from benchmarks.tables import by_order
 # Okabe & Ito 2008, told apart in all kinds of colour vision; a grey instead of their yellow, too light for lines
 COLOURS = ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osDv^PXhp<>"
+STROKES = ("-", "--", ":", "-.")
 FORMS: dict[str, dict] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
@@ -62,10 +63,12 @@ def _side_by_side(labels: Sequence[str], width: float) -> int:
 
 
 def styles(labels: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each label, the same in all panels."""
+    """Colour, marker and stroke of each label, the same in all panels; strokes differ where colours come again."""
     return {
-        label: {"color": colour, "marker": marker}
-        for label, colour, marker in zip(by_order(labels), cycle(COLOURS), cycle(MARKERS), strict=False)
+        label: {"color": colour, "marker": marker, "linestyle": STROKES[place // len(COLOURS) % len(STROKES)]}
+        for place, (label, colour, marker) in enumerate(
+            zip(by_order(labels), cycle(COLOURS), cycle(MARKERS), strict=False)
+        )
     }
 
 
@@ -80,8 +83,9 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
     axes.step(*pareto(pruned[gain], pruned["quality"]), where="post", color="#CCCCCC", linewidth=4, zorder=0)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
+    step = min(0.025, 0.2 / len(lines))  # octaves
     for place, (label, line) in enumerate(lines):
-        aside = 2 ** (0.025 * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
+        aside = 2 ** (step * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
         line = line.sort_values(COMPRESSION)
         axes.errorbar(
             line[gain] * aside,
@@ -112,7 +116,9 @@ def _scale(axes: Axes, gains: pd.Series) -> None:
     """Powers of two, with one on either side of the data, within a tenth of an octave."""
     axes.set_xscale("log", base=2)
     exponents = np.log2(gains)
-    axes.set_xlim(2 ** (np.floor(exponents.min() + 0.1) - 0.15), 2 ** (np.ceil(exponents.max() - 0.1) + 0.15))
+    low = np.floor(exponents.min() + 0.1)
+    high = max(np.ceil(exponents.max() - 0.1), low + 1)  # an octave, though a single point may have none
+    axes.set_xlim(2 ** (low - 0.15), 2 ** (high + 0.15))
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))

@@ -1,6 +1,6 @@
 """Who leads over many cells: average ranks and the difference that counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -8,13 +8,14 @@ from benchmarks.statistics import average_ranks, critical_difference, friedman
 from benchmarks.tables import by_order
 
 
-def ranks(frame: pd.DataFrame) -> Iterator[str]:
+def ranks(frame: pd.DataFrame, cell: Sequence[str] = ("dataset", "model", "keep")) -> Iterator[str]:
     """A sentence for each metric and budget with at least three methods in two cells: their average ranks.
 
-    A cell is a data set, model and fraction; the mean over seeds counts. Cells that lack a method are left out.
+    frame: `quality` by label and seed. A cell is what has the columns `cell` in common; the mean over seeds counts.
+    Cells that lack a method are left out.
     """
     for (metric, of), rows in frame.groupby(["metric", "of"]):
-        cells = rows.pivot_table(index=["dataset", "model", "keep"], columns="label", values="quality").dropna()
+        cells = rows.pivot_table(index=list(cell), columns="label", values="quality").dropna()
         if len(cells) >= 2 and cells.shape[1] >= 3:
             yield f"Average ranks by {metric}, budget in {of}: {_sentence(cells)}"
 

@@ -1,4 +1,4 @@
-"""The command: python -m benchmarks.report NAME makes a sweep's tables and figure from its records."""
+"""The command: python -m benchmarks.report NAME makes a sweep's tables and figures from its records."""
 
 import argparse
 import sys
@@ -9,19 +9,19 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import figures, landscape_figure, records, shipped, steps, tables, typesetting
-from benchmarks.areas import areas
+from benchmarks import areas, cells, figures, landscape_figure, records, shipped, steps, tables, typesetting
 from benchmarks.comparisons import comparisons
+from benchmarks.dashboard import dashboard
 from benchmarks.fairness import fairness
 from benchmarks.frame import frame
 from benchmarks.ranks import ranks
+from benchmarks.typesetting import Table
 
-TABLES = ("tradeoff.md", "tradeoff.tex", "tradeoff.csv", "tradeoff.html")
-SHIPPED = ("shipped.md", "shipped.tex", "shipped.csv")
+FORMS = ("md", "tex", "csv", "html")
 
 
 def report(folder: Path) -> str:
-    """Write the tables and figures of the sweep in `folder` beside its records; returns the Markdown table.
+    """Write the tables and figures of the sweep in `folder` beside its records; returns the tables in Markdown.
 
     Raises ValueError where there are no records, or a corrupt one.
     """
@@ -29,41 +29,49 @@ def report(folder: Path) -> str:
     if not found:
         raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
     tidy = frame(found)
-    table = tables.tradeoff(tidy)
-    verdicts = [*fairness(found), *ranks(tidy)]
-    text = _markdown(folder.name, found, failed, typesetting.markdown(table), verdicts)
-    page = typesetting.html(folder.name, table, verdicts)
-    for name, content in zip(TABLES, (text, typesetting.latex(table), typesetting.csv(table), page), strict=True):
-        records.write_text(folder / name, content)
-    for name, figure in _figures(found, tidy, table):
+    curves = areas.curves(tidy)
+    quality, leaders = tables.tradeoff(tidy), areas.areas(curves)
+    about, fair = _about(found, failed), fairness(found)
+    texts = [_write(folder, cells.table(quality), about, [*fair, *ranks(tidy)])]
+    if len(leaders):
+        texts.append(_write(folder, areas.table(leaders), about, [*fair, *ranks(curves, ["dataset", "model"])]))
+    if len(files := shipped.shipped(found, tidy)):
+        texts.append(_write(folder, shipped.table(files), about, fair))
+    for name, figure in _figures(found, tidy, quality, leaders):
         figures.save(figure, folder, name)
-    return text + _shipped(folder, found, tidy)
+    return "\n".join(texts)
+
+
+def _write(folder: Path, table: Table, about: Sequence[str], verdicts: Sequence[str]) -> str:
+    """Write a table in all forms; returns the Markdown one."""
+    title, notes = f"# {table.title}: {folder.name}", f"## Notes\n\n{table.notes}"
+    parts = [title, *about, typesetting.markdown(table), *verdicts, notes]
+    text = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+    page = typesetting.html(folder.name, table, about, verdicts)
+    for form, content in zip(FORMS, (text, typesetting.latex(table), typesetting.csv(table.rows), page), strict=True):
+        records.write_text(folder / f"{table.name}.{form}", content)
+    return text
 
 
 def _figures(
-    found: Sequence[Mapping[str, Any]], tidy: pd.DataFrame, table: pd.DataFrame
+    found: Sequence[Mapping[str, Any]], tidy: pd.DataFrame, quality: pd.DataFrame, leaders: pd.DataFrame
 ) -> Iterator[tuple[str, Figure]]:
     """Every figure that there are numbers for, by its name."""
-    yield "tradeoff", figures.tradeoff(table)
-    *_, largest = table.filter(regex="^speedup_latency_[0-9]+$")
-    yield "speedup", figures.tradeoff(table, largest)
+    yield "tradeoff", figures.tradeoff(quality)
+    *_, largest = quality.filter(regex="^speedup_latency_[0-9]+$")
+    yield "speedup", figures.tradeoff(quality, largest)
     shown = steps.chosen(found)
     yield from steps.steps(shown)
-    yield from comparisons({record["id"]: record for record in found}, tidy, areas(tidy), shown["id"])
+    yield from comparisons({record["id"]: record for record in found}, tidy, leaders, shown["id"])
     if rows := landscape_figure.analysed(found):
         yield "landscape", landscape_figure.landscapes(rows)
 
 
-def _shipped(folder: Path, found: Sequence[Mapping[str, Any]], tidy: pd.DataFrame) -> str:
-    """Write the tables of what the runs ship, if they ship anything; returns the Markdown one."""
-    table = shipped.shipped(found, tidy)
-    if table.empty:
-        return ""
-    title = f"# What is shipped: {folder.name}\n\nMeasured on {'; '.join(_machines(found))}."
-    text = f"{title}\n\n{shipped.markdown(table)}\n## Notes\n\n{shipped.NOTES}"
-    for name, content in zip(SHIPPED, (text, shipped.latex(table), typesetting.csv(table)), strict=True):
-        records.write_text(folder / name, content)
-    return "\n" + text
+def _about(found: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many runs there are, on which machines, and how many are missing."""
+    runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
+    told = f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}."
+    return [told, f"**{_missing(failed)}**"] if failed else [told]
 
 
 def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
@@ -73,25 +81,6 @@ def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
         "skipped, as what they combine does not fit; the first reason": [run for run in failed if run.get("skipped")],
     }
     return "; ".join(f"{_count(len(some), 'run')} {kind}: {some[0]['error']}" for kind, some in kinds.items() if some)
-
-
-def _markdown(
-    sweep: str,
-    found: Sequence[Mapping[str, Any]],
-    failed: Sequence[Mapping[str, Any]],
-    sub_tables: str,
-    verdicts: Sequence[str],
-) -> str:
-    runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
-    parts = [
-        f"# Quality against size: {sweep}",
-        f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}.",
-        f"**{_missing(failed)}**" if failed else "",
-        sub_tables,
-        *verdicts,
-        f"## Notes\n\n{typesetting.NOTES}",
-    ]
-    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
 def _machines(found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -120,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report(folder))
             written = (path for path in sorted(folder.iterdir()) if path.is_file())
             print("Written:", *(f"  {path}" for path in written), "", sep="\n")
+        print(f"All results as one page: {dashboard(chosen.results)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.frame import CELL, PANEL
 from benchmarks.statistics import mean_interval, ratio_interval
-from benchmarks.typesetting import heading, interval, text, typeset
+from benchmarks.typesetting import Table, heading, interval, text
 
 MEANS = ("bytes", "coded_bytes", "peak_memory", "joules", "speedup_macs")
 INTERVALS = ("quality", "difference")
@@ -77,30 +77,9 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A sub-table for every data set, model and budget."""
-    return "\n".join(_markdown(*key, panel) for key, panel in table.groupby(PANEL))
-
-
-def _markdown(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
-    cells = _cells(panel)
-    sides = ["left" if column in ("method", "stage", "form") else "right" for column in cells]
-    rows = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
-    return f"## {dataset} · {model}, budget in {of}\n\n{rows}\n"
-
-
-def latex(table: pd.DataFrame) -> str:
-    """The same sub-tables as LaTeX floats, for the packages booktabs and graphicx."""
-    return "% \\usepackage{booktabs,graphicx}\n" + "\n".join(_latex(*k, panel) for k, panel in table.groupby(PANEL))
-
-
-def _latex(dataset: str, model: str, metric: str, of: str, panel: pd.DataFrame) -> str:
-    cells = _cells(panel)
-    style = cells.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    caption = f"{dataset}, {model}, budget in {of}: what is shipped.".replace("_", "\\_")
-    columns, label = "rlll" + "r" * (cells.shape[1] - 4), f"tab:shipped-{dataset}-{model}-{of}"
-    places = {"environment": "table*", "position_float": "centering", "caption": caption, "label": label}
-    return typeset(style.to_latex(hrules=True, column_format=columns, **places))
+def table(rows: pd.DataFrame) -> Table:
+    """The same, to be read."""
+    return Table("shipped", "What is shipped", rows, _cells, NOTES, heading)
 
 
 def _cells(panel: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The paper's steps, each a figure of one run: game, worths, value, ranking, pruning, compression, deployment."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import commonprefix
 from statistics import median
 from typing import Any
 
@@ -32,19 +33,21 @@ def steps(record: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
         yield "step_3_value", _figure(record, lambda axes: _value(axes, orders, worths), f"a unit of {game['group']}")
     if record["rounds"][0]["scores"]:
         yield "step_4_ranking", _figure(record, lambda axes: _ranking(axes, record), "units in order of their scores")
-        yield "step_5_pruning", _figure(record, lambda axes: _widths(axes, record), "widths before and after")
+        height = max(3.0, 1.4 + 0.2 * len(record["rounds"][0]["scores"]))
+        yield "step_5_pruning", _figure(record, lambda axes: _widths(axes, record), "widths before and after", height)
     if record["artefacts"]:
         yield "step_7_compression", _figure(record, lambda axes: _sizes(axes, record), "size through the stages")
         yield "step_8_deployment", _figure(record, lambda axes: _path(axes, record), "latency of what is shipped")
 
 
-def _figure(record: Mapping[str, Any], draw, title: str) -> Figure:
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
+def _figure(record: Mapping[str, Any], draw, title: str, height: float = 4) -> Figure:
+    figure = Figure(figsize=(6.4, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     draw(axes)
     choices = record["choices"]
     run = f"{choices['dataset']} · {choices['model']} · {choices['method']}, keep {record['budget']['keep']:g}"
+    axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(f"{title}\n{run}, seed {record['seed']}", fontsize=10)
     return figure
 
@@ -58,7 +61,9 @@ def _game(axes: Axes, orders: np.ndarray, worths: np.ndarray) -> None:
         place = np.arange(len(there))
         axes.scatter(place, np.full(len(there), row), s=90, c=np.where(there, KEPT, "white"), edgecolors=PLAIN)
         axes.text(len(there) + 0.2, row, f"{size} in: v = {worths[row % len(orders), size]:.3g}", va="center")
-    axes.set(xlabel="unit", ylabel="coalition", yticks=[], xlim=(-1, min(UNITS, orders.shape[1]) + 6))
+    shown = min(UNITS, orders.shape[1])
+    told = "unit" if shown == orders.shape[1] else f"unit (the first {shown} of {orders.shape[1]})"
+    axes.set(xlabel=told, ylabel="coalition", xticks=range(0, shown, 2), yticks=[], xlim=(-1, shown + 6))
     axes.invert_yaxis()
 
 
@@ -100,16 +105,20 @@ def _ranking(axes: Axes, record: Mapping[str, Any]) -> None:
 
 
 def _widths(axes: Axes, record: Mapping[str, Any]) -> None:
+    """A bar for each group, from the input to the output; what all names begin with is left out."""
     first, last = record["rounds"][0], record["rounds"][-1]
     names = list(last["kept"])
     before, after = ([len(of[name]) for name in names] for of in (first["scores"], last["kept"]))
     place = np.arange(len(names))
-    axes.bar(place, before, color=PLAIN, alpha=0.5, label=f"dense: {record['metric']} {_percent(record, 'dense')}")
+    wide = axes.barh(place, before, color=PLAIN, alpha=0.5)
+    wide.set_label(f"dense: {record['metric']} {_percent(record, 'dense')} (test)")
     told = f"pruned: {last['before']:.1%} before recovery, {last['after']:.1%} after (validation)"
-    axes.bar(place, after, color=KEPT, label=f"{told}, {_percent(record, 'pruned')} (test)")
-    axes.set(ylabel="units", ylim=(0, 1.3 * max(before)))
-    axes.set_xticks(place, names, rotation=90, fontsize=7)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.barh(place, after, color=KEPT, label=f"{told}, {_percent(record, 'pruned')} (test)")
+    axes.bar_label(wide, [f"{b} → {a}" for b, a in zip(before, after, strict=True)], fontsize=7, padding=2)
+    axes.set(xlabel="units", xlim=(0, 1.15 * max(before)))
+    axes.set_yticks(place, [name.removeprefix(commonprefix(names)) or name for name in names], fontsize=7)
+    axes.invert_yaxis()
+    axes.figure.legend(frameon=False, fontsize=8, loc="outside lower center")
 
 
 def _percent(record: Mapping[str, Any], network: str) -> str:
@@ -133,23 +142,25 @@ def _sizes(axes: Axes, record: Mapping[str, Any]) -> None:
         bars = axes.bar(place + aside, sizes, 0.4, color=colour, label={"bytes": "file"}.get(kind, "entropy-coded"))
         axes.bar_label(bars, [f"{size:,.0f}" for size in sizes], fontsize=7)
     axes.set_xticks(place, [f"{a['network']}\n{a[record['metric']]:.1%}" for a in stages], fontsize=8)
-    axes.set(ylabel="kB", yscale="log")
+    axes.set(ylabel="kB")
     axes.legend(frameon=False)
 
 
 def _path(axes: Axes, record: Mapping[str, Any]) -> None:
+    """Latency of every stage in every form as a share of the first one's, the dense network's; bars begin at zero."""
     rows = [a for a in record["artefacts"] if a["network"] != "control"]
     place = np.arange(len(rows))
     threads = min(rows[0]["latency"], key=int)
     batches = sorted((b for b in rows[0]["latency"][threads] if b != "contention"), key=int)
+    wide = 0.8 / len(batches)
     for number, batch in enumerate(batches):
-        times = [1000 * median(a["latency"][threads][batch]) / int(batch) for a in rows]
-        wide = 0.8 / len(batches)
-        bars = axes.barh(
-            place + wide * (number - 0.5), times, wide, color=(KEPT, GONE)[number % 2], label=f"batch {batch}"
-        )
-        axes.bar_label(bars, [f"{time:.3g}" for time in times], fontsize=7)
+        times = np.array([1000 * median(a["latency"][threads][batch]) for a in rows])
+        there, colour = place + wide * (number - (len(batches) - 1) / 2), (KEPT, GONE)[number % 2]
+        bars = axes.barh(there, 100 * times / times[0], wide, color=colour, label=f"batch {batch}")
+        axes.bar_label(bars, [f"{time:.3g} ms" for time in times], fontsize=7, padding=2)
     axes.set_yticks(place, [f"{a['network']} · {a['engine']}" for a in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel=f"milliseconds an example, {threads} thread{'s' * (threads != '1')}", xscale="log")
-    axes.legend(frameon=False)
+    axes.margins(x=0.12)
+    first, cores = f"{rows[0]['network']} · {rows[0]['engine']}", f"{threads} thread{'s' * (threads != '1')}"
+    axes.set_xlabel(f"latency, % of {first}; {cores}")
+    axes.figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=len(batches))

@@ -32,8 +32,8 @@ def tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([frame, _dense(frame)], ignore_index=True)
     keys = [*CELL, "label"]
     table = pd.DataFrame([dict(zip(keys, key, strict=True)) | _summary(group) for key, group in rows.groupby(keys)])
-    verdicts = {(*key, label): verdict for key, rows in frame.groupby(CELL) for label, verdict in _verdicts(rows)}
-    found = [verdicts.get(key) for key in table[keys].itertuples(index=False, name=None)]
+    said = {(*key, label): verdict for key, rows in frame.groupby(CELL) for label, verdict in verdicts(rows)}
+    found = [said.get(key) for key in table[keys].itertuples(index=False, name=None)]
     table = table.assign(best=[v == "best" for v in found], tied=[v == "tied" for v in found])
     missing = _missing(table).assign(best=False, tied=False)
     return _sorted(pd.concat([table, missing], ignore_index=True) if len(missing) else table)
@@ -80,7 +80,7 @@ def _latencies(rows: pd.DataFrame) -> Iterator[tuple[str, float]]:
         yield f"control_{batch}", rows[f"control_{batch}"].mean()
 
 
-def _verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """In a cell, who is `best`: the highest mean, if it beats every other beyond chance; if not, who is `tied` for it.
 
     Paired t tests on shared seeds, adjusted for the number of others (Holm 1979), at 5 %.

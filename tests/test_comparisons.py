@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import comparisons
-from benchmarks.areas import areas
+from benchmarks.areas import areas, curves, table
 from benchmarks.bench.figures import errors
 from benchmarks.figures import pareto
 from benchmarks.frame import frame
-from tests.synthetic import golden, record
+from benchmarks.ranks import ranks
+from benchmarks.statistics import critical_difference, mean_interval
+from benchmarks.typesetting import markdown
+from tests.synthetic import QUALITY, golden, record
 from tests.test_pipeline import record_of
 
 points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12)
@@ -30,18 +33,70 @@ def test_a_straight_line_has_the_mean_of_its_ends_as_area():
     records = [record(keep=keep, accuracy=0.975 - 0.4 * (1 - keep)) for keep in (0.75, 0.5)]
     for one in records:
         one["dense"]["accuracy"] = 0.975
-    [found] = areas(frame(records)).to_dict("records")
+    [found] = areas(curves(frame(records))).to_dict("records")
     assert found["area"] == pytest.approx(100 * (0.975 + 0.775) / 2)
     assert (found["n"], found["scoring_seconds"]) == (1, 1.9)
 
 
 def test_areas_are_means_over_seeds_that_have_every_budget():
     records = golden()
-    whole = areas(frame(records))
+    whole = areas(curves(frame(records)))
     assert set(whole["n"]) == {3} and len(whole) == 8 and (whole["area_ci95"] > 0).all()
-    lacking = areas(frame([one for one in records if (one["seed"], one["budget"]["keep"]) != (2, 0.25)]))
+    lacking = areas(curves(frame([one for one in records if (one["seed"], one["budget"]["keep"]) != (2, 0.25)])))
     assert set(lacking["n"]) == {2}
-    assert areas(frame(records[:1])).empty
+    assert areas(curves(frame(records[:1]))).empty
+
+
+def leaders(accuracies: dict[str, tuple[float, ...]]) -> dict[str, dict]:
+    """Rows of the table by method, for curves that are flat at each seed's accuracy, below a dense network at 1."""
+    records = [
+        record(method, keep, seed, accuracy=accuracy)
+        for method, found in accuracies.items()
+        for seed, accuracy in enumerate(found)
+        for keep in (0.5, 0.25)
+    ]
+    for one in records:
+        one["dense"]["accuracy"] = 1.0
+    return {row["label"]: row for row in areas(curves(frame(records))).to_dict("records")}
+
+
+def test_every_cell_of_the_table_of_areas_is_what_it_says():
+    found = leaders({"shapley": (0.9, 0.8, 0.85), "magnitude": (0.6, 0.55, 0.5), "random": (0.1, 0.02)})
+
+    def area(accuracy: float) -> float:
+        """A trapezium from 1 at nothing removed to half removed, then a rectangle to three quarters."""
+        return 100 * (0.5 * (1 + accuracy) / 2 + 0.25 * accuracy) / 0.75
+
+    values = [area(a) for a in (0.9, 0.8, 0.85)]
+    assert (found["shapley"]["area"], found["shapley"]["area_ci95"]) == pytest.approx(mean_interval(values))
+    gains = [area(a) - area(b) for a, b in ((0.9, 0.6), (0.8, 0.55), (0.85, 0.5))]
+    told = found["shapley"]["difference"], found["shapley"]["difference_ci95"]
+    assert told == pytest.approx(mean_interval(gains))
+    assert [found[m]["rank"] for m in ("shapley", "magnitude", "random")] == [1, 2, 3]
+    assert [found[m]["n"] for m in found] == [3, 3, 2] and found["random"]["pairs"] == 2
+    assert found["shapley"]["best"] and not any(row["tied"] for row in found.values())
+    assert (found["shapley"]["evaluations"], found["magnitude"]["pairs"]) == (2240, 0)
+
+
+def test_areas_that_cannot_be_told_apart_are_tied():
+    found = leaders({"shapley": (0.9, 0.7, 0.8), "magnitude": (0.7, 0.9, 0.79)})
+    assert all(row["tied"] and not row["best"] for row in found.values())
+
+
+def test_a_method_that_lacks_a_budget_of_every_seed_is_missing():
+    records = [one for one in golden() if (one["choices"]["method"], one["budget"]["keep"]) != ("random", 0.25)]
+    found = areas(curves(frame(records)))
+    lacking = found[found["label"] == "random"]
+    assert set(lacking["n"]) == {0} and not lacking["best"].any() and set(found["label"]) == set(QUALITY)
+    text = markdown(table(found))
+    lines = [line for line in text.splitlines() if "| random " in line]
+    assert len(lines) == 2 and all("missing" in line for line in lines) and "nan" not in text
+
+
+def test_average_ranks_of_areas_are_over_panels():
+    found = curves(frame(golden()))
+    [sentence] = ranks(found, ["dataset", "model"])
+    assert "n = 2 cells" in sentence and f"less than {critical_difference(4, 2):.2f} apart" in sentence
 
 
 def of(scores: list[float], method: str, seed: int = 0) -> dict:
@@ -55,15 +110,15 @@ def correlations(records: list[dict]):
 
 def test_correlation_is_of_ranks_over_groups_and_shared_seeds():
     found = correlations([of([1, 2, 3], "shapley"), of([10, 20, 90], "magnitude"), of([3, 2, 1], "random")])
-    assert found.loc["shapley", "magnitude"] == found.loc["random", "random"] == 1
-    assert found.loc["shapley", "random"] == found.loc["random", "shapley"] == -1
+    assert [found.loc["shapley", "magnitude"], found.loc["random", "random"]] == pytest.approx([1, 1])
+    assert [found.loc["shapley", "random"], found.loc["random", "shapley"]] == pytest.approx([-1, -1])
     two = [
         of([1, 2, 3], "shapley", 0),
         of([1, 2, 3], "shapley", 1),
         of([1, 2, 3], "random", 0),
         of([3, 2, 1], "random", 1),
     ]
-    assert correlations(two).loc["shapley", "random"] == 0
+    assert correlations(two).loc["shapley", "random"] == pytest.approx(0)
     apart = correlations([of([1, 2, 3], "shapley", 0), of([1, 2, 3], "random", 1)])
     assert np.isnan(apart.loc["shapley", "random"])
 
@@ -74,7 +129,7 @@ def test_constant_scores_rank_nobody():
 
 def shown(records: list[dict]) -> dict:
     tidy = frame(records)
-    return dict(comparisons.comparisons({r["id"]: r for r in records}, tidy, areas(tidy), records[0]["id"]))
+    return dict(comparisons.comparisons({r["id"]: r for r in records}, tidy, areas(curves(tidy)), records[0]["id"]))
 
 
 def test_there_are_the_figures_that_there_are_numbers_for():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.typesetting import NOTES
+from benchmarks.cells import NOTES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,7 +41,7 @@ def test_the_committed_table_follows_from_the_committed_records(tmp_path, monkey
     from benchmarks.report import report
 
     monkeypatch.setattr("benchmarks.report._figures", lambda *arguments: ())
-    assert report(copytree(ROOT / "results" / "quickstart", tmp_path / "quickstart")) == TABLE
+    assert report(copytree(ROOT / "results" / "quickstart", tmp_path / "quickstart")).startswith(TABLE)
 
 
 def deployed() -> list[str]:

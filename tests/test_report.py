@@ -1,30 +1,38 @@
 """A sweep's folder becomes tables and figures, the same ones every time, or one line that says why not."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
 
 from benchmarks import figures
 from benchmarks.frame import frame
-from benchmarks.report import TABLES, main, report
+from benchmarks.report import FORMS, main, report
 from benchmarks.tables import tradeoff
-from tests.synthetic import golden, record, write
+from tests.synthetic import QUALITY, golden, record, write
 
 FIGURES = [f"{name}.{form}" for name in ("tradeoff", "speedup") for form in figures.FORMS]
+TABLES = [f"{name}.{form}" for name in ("tradeoff",) for form in FORMS]
 FILES = (*TABLES, *FIGURES)
+ROOT = Path(__file__).parents[1]
 OTHERS = ("step_4_ranking", "step_5_pruning", "step_6_recovery", "correlation", "price")
 
 
 def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
     folder = write(tmp_path / "demo", golden())
     text = report(folder)
-    assert text == (folder / "tradeoff.md").read_text()
+    assert text == "\n".join((folder / f"{name}.md").read_text() for name in ("tradeoff", "areas"))
     assert text.startswith("# Quality against size: demo\n")
     assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
         *FILES,
+        *(f"areas.{form}" for form in FORMS),
         *(f"{name}.{form}" for name in OTHERS for form in figures.FORMS),
     }  # nothing temporary
     assert imread(folder / FIGURES[0]).shape[0] > 500
@@ -121,3 +129,56 @@ def test_the_figure_has_a_panel_for_each_model_and_a_line_for_each_method():
     table = tradeoff(frame(golden()))
     shapley = table[(table["model"] == "convnet") & (table["label"] == "shapley")]
     assert list(points.get_ydata()) == list(shapley["quality"])
+
+
+KILLED = """
+import os, signal, sys
+from benchmarks import records, report
+
+replace, left = os.replace, int(sys.argv[2])
+
+def killed(*paths):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
+
+os.replace = killed
+report.main(["all", "--results", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("files", [2, 9])
+def test_a_report_that_is_killed_leaves_whole_files_and_the_next_one_makes_all(files, tmp_path):
+    write(tmp_path / "demo", [record()])
+    main(["all", "--results", str(tmp_path)])
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for path in [path for path in whole if path.parent.name != "records"][::2]:
+        path.write_bytes(b"older")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(files)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    assert all(path.read_bytes() in (content, b"older") for path, content in whole.items())
+    main(["all", "--results", str(tmp_path)])
+    assert all(path.read_bytes() == content for path, content in whole.items())
+
+
+@pytest.mark.slow
+def test_two_thousand_records_make_tables_figures_and_the_page(tmp_path):
+    methods = [*QUALITY, *(f"method_{number}" for number in range(16))]
+    models, keeps = ("mlp", "convnet", "lenet5", "vit", "lstm"), (0.5, 0.25, 0.125, 0.0625)
+    found = [record(m, k, s, model) for model in models for m in methods for k in keeps for s in range(5)]
+    assert len(found) == 2000
+    write(tmp_path / "demo", found)
+    assert main(["all", "--results", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "demo" / "tradeoff.csv").set_index(["model", "label", "keep"])
+    of = [one["pruned"]["accuracy"] for one in found if _cell(one) == ("vit", "method_7", 0.125)]
+    row = table.loc[("vit", "method_7", 0.125)]
+    assert (row["n"], row["quality"]) == (5, pytest.approx(100 * np.mean(of), rel=1e-5))
+    leaders = pd.read_csv(tmp_path / "demo" / "areas.csv")
+    assert len(leaders) == 100 and set(leaders["n"]) == {5} and leaders["rank"].between(1, 20).all()
+    assert (tmp_path / "index.html").stat().st_size < 15e6
+
+
+def _cell(one: dict) -> tuple:
+    return one["choices"]["model"], one["choices"]["method"], one["budget"]["keep"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import report, shipped
+from benchmarks import report, shipped, typesetting
 from benchmarks.frame import frame
 from benchmarks.statistics import mean_interval
 from tests.synthetic import record, write
@@ -83,5 +83,5 @@ def test_the_report_tells_stages_in_their_order_and_energy_only_where_it_is_coun
 
 
 def test_signs_are_escaped_in_latex():
-    text = shipped.latex(table([exported()]))
+    text = typesetting.latex(shipped.table(table([exported()])))
     assert "\\toprule" in text and "$\\times$" in text and "×" not in text

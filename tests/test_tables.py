@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import tables, typesetting
+from benchmarks import cells, tables, typesetting
 from benchmarks.frame import frame
 from benchmarks.statistics import mean_interval, paired_difference, paired_p
 from tests.synthetic import golden, record
@@ -127,7 +127,7 @@ def test_a_missing_partner_leaves_the_difference_empty():
     table = tables.tradeoff(frame([record("shapley"), record("magnitude", keep=0.25)]))
     assert row(table, "shapley")["pairs"] == 0
     assert np.isnan(row(table, "shapley")["difference"])
-    [line] = [line for line in typesetting.markdown(table).splitlines() if "0.5 | shapley" in line]
+    [line] = [line for line in typesetting.markdown(cells.table(table)).splitlines() if "0.5 | shapley" in line]
     assert line.split("|")[6].strip() == ""
     assert np.isnan(row(table, "magnitude", 0.25)["difference"])
 
@@ -136,7 +136,7 @@ def test_only_shared_seeds_are_paired_and_their_number_is_told():
     table = tables.tradeoff(frame(of([0.9, 0.91, 0.92]) + of([0.8, 0.82], "magnitude")))
     assert (row(table, "shapley")["n"], row(table, "shapley")["pairs"]) == (3, 2)
     assert row(table, "shapley")["difference"] == pytest.approx(9.5)
-    assert "(2)" in typesetting.markdown(table)
+    assert "(2)" in typesetting.markdown(cells.table(table))
 
 
 def test_each_variant_meets_the_magnitude_of_its_own_settings():
@@ -158,8 +158,8 @@ def test_each_variant_meets_the_magnitude_of_its_own_settings():
 def test_bold_is_who_beats_the_second_beyond_chance(shapley, magnitude, best):
     table = tables.tradeoff(frame(of(shapley) + of(magnitude, "magnitude")))
     assert list(table[table["best"]]["label"]) == ([best] if best else [])
-    assert ("**shapley**" in typesetting.markdown(table)) is (best == "shapley")
-    assert ("\\textbf{shapley}" in typesetting.latex(table)) is (best == "shapley")
+    assert ("**shapley**" in typesetting.markdown(cells.table(table))) is (best == "shapley")
+    assert ("\\textbf{shapley}" in typesetting.latex(cells.table(table))) is (best == "shapley")
 
 
 def test_bold_compares_with_the_second_not_with_magnitude():
@@ -178,15 +178,15 @@ def test_masks_are_no_speed_up_and_no_smaller_file():
     found = row(table, "magnitude", 0.25)
     assert (found["compression_ratio"], found["bytes_ratio"], found["speedup_macs"]) == (1, 1, 1)
     assert found["nonzero_compression_ratio"] == pytest.approx(4, rel=1e-3)
-    assert "non-zero" in typesetting.markdown(table)
+    assert "non-zero" in typesetting.markdown(cells.table(table))
 
 
 def test_names_are_escaped_in_latex_only():
     variants = [record(aggregate=aggregate, model="vgg11_bn") for aggregate in ("mean_abs", "mean")]
     table = tables.tradeoff(frame(variants))
-    assert "aggregate=mean\\_abs" in typesetting.latex(table)
-    assert "vgg11\\_bn, budget" in typesetting.latex(table)
-    assert "aggregate=mean_abs" in typesetting.markdown(table)
+    assert "aggregate=mean\\_abs" in typesetting.latex(cells.table(table))
+    assert "vgg11\\_bn, budget" in typesetting.latex(cells.table(table))
+    assert "aggregate=mean_abs" in typesetting.markdown(cells.table(table))
 
 
 def test_methods_are_listed_in_one_order():
@@ -204,8 +204,9 @@ def test_the_csv_holds_the_numbers_themselves():
 
 @pytest.mark.parametrize("form", ["md", "tex", "csv"])
 def test_tables_are_those_that_were_approved(form):
-    write = {"md": typesetting.markdown, "tex": typesetting.latex, "csv": typesetting.csv}[form]
-    assert write(tables.tradeoff(frame(golden()))) == (GOLDEN / f"tradeoff.{form}").read_text()
+    table = cells.table(tables.tradeoff(frame(golden())))
+    texts = {"md": typesetting.markdown(table), "tex": typesetting.latex(table), "csv": typesetting.csv(table.rows)}
+    assert texts[form] == (GOLDEN / f"tradeoff.{form}").read_text()
 
 
 def test_who_cannot_be_told_from_the_best_is_marked():
@@ -213,10 +214,12 @@ def test_who_cannot_be_told_from_the_best_is_marked():
     table = tables.tradeoff(frame(close))
     assert set(table[table["tied"]]["label"]) == {"shapley", "gradual"}
     rows = {
-        line.split("|")[2].strip(): line for line in typesetting.markdown(table).splitlines() if "| 0.5" in line[:12]
+        line.split("|")[2].strip(): line
+        for line in typesetting.markdown(cells.table(table)).splitlines()
+        if "| 0.5" in line[:12]
     }
     assert all(("≈" in line) is (label != "magnitude") for label, line in rows.items())
-    assert "$\\approx$" in typesetting.latex(table)
+    assert "$\\approx$" in typesetting.latex(cells.table(table))
 
 
 def test_many_comparisons_are_corrected():
@@ -233,7 +236,7 @@ def test_what_was_not_run_is_shown_as_missing():
     found = [record("shapley", 0.5), record("shapley", 0.25), record("magnitude", 0.5)]
     table = tables.tradeoff(frame(found))
     assert row(table, "magnitude", 0.25)["n"] == 0
-    [line] = [line for line in typesetting.markdown(table).splitlines() if "0.25 | magnitude" in line]
+    [line] = [line for line in typesetting.markdown(cells.table(table)).splitlines() if "0.25 | magnitude" in line]
     assert "missing" in line and "nan" not in line
     assert len(table) == 5
 
@@ -241,4 +244,4 @@ def test_what_was_not_run_is_shown_as_missing():
 def test_the_fraction_that_was_achieved_is_told():
     found = record(keep=0.5)
     assert row(tables.tradeoff(frame([found])), "shapley")["achieved"] == found["budget"]["achieved"]
-    assert "0.500" in typesetting.markdown(tables.tradeoff(frame([found])))
+    assert "0.500" in typesetting.markdown(cells.table(tables.tradeoff(frame([found]))))
