@@ -10,13 +10,21 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from benchmarks.figures import styles
+from benchmarks.frame import PANEL, SEPARATOR
 from benchmarks.statistics import mean_interval
+from benchmarks.typesetting import Table, heading, interval, text
 
 Record = Mapping[str, Any]
 PLACE = ["dataset", "model", "seed"]  # of a dense network, whose units are estimated
-OF = ["dataset", "model", "estimator", "samples"]
+OF = [*PANEL, "estimator", "samples"]
 MEASURES = ("evaluations", "error", "spearman", "quality")
 LONGER = 4  # times as many evaluations as any other has a reference
+NOTES = """\
+- relative error, Spearman: of a network's scores, against those of its longest estimate in the sweep, which has at \
+least four times the evaluations of any other; means over groups. evaluations: forward passes of coalitions.
+- mean …: the test metric of the pruned networks, mean over all budgets.
+- n: seeds. ± is the half width of the 95 % Student t interval over them.
+"""
 
 
 def estimation(records: Sequence[Record]) -> pd.DataFrame:
@@ -38,9 +46,11 @@ def _row(record: Record) -> dict[str, Any]:
     choices, estimator = record["choices"], record["config"]["method"]["criterion"]["estimator"]
     return {
         **{name: choices[name] for name in ("dataset", "model", "estimator")},
+        "metric": record["metric"],
+        "of": record["budget"]["of"],
         "samples": estimator.get("samples", 0),
         "seed": record["seed"],
-        "evaluations": record["rounds"][0]["evaluations"],
+        "evaluations": record["cost"]["evaluations"],
         "scores": record["rounds"][0]["scores"],
         "quality": 100 * record["pruned"][record["metric"]],
     }
@@ -78,38 +88,38 @@ def _summary(group: tuple[tuple, pd.DataFrame]) -> dict[str, Any]:
     return found
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The table, a row for each estimator and number of samples."""
-    shown = pd.DataFrame(
-        {
-            **{name: table[name] for name in (*OF, "n")},
-            "evaluations": table["evaluations"].map("{:,.0f}".format),
-            "relative error": _with_interval(table, "error", ".3f"),
-            "Spearman": _with_interval(table, "spearman", ".3f"),
-            "quality %": _with_interval(table, "quality", ".1f"),
-        }
-    )
-    return shown.to_markdown(index=False)
+def table(rows: pd.DataFrame) -> Table:
+    """The same, to be read."""
+    return Table("estimators", "Errors of estimates, and what they prune", rows, _cells, NOTES, heading)
 
 
-def _with_interval(table: pd.DataFrame, name: str, form: str) -> list[str]:
-    return [f"{mean:{form}} ± {half:{form}}" for mean, half in zip(table[name], table[f"{name}_ci95"], strict=True)]
+def _cells(panel: pd.DataFrame) -> pd.DataFrame:
+    columns = {
+        "estimator": panel["estimator"],
+        "samples": panel["samples"].map(str),
+        "n": panel["n"].map(str),
+        "evaluations": text(panel["evaluations"], "{:,.0f}"),
+        "relative error": interval(panel, "error", "{:.3f}"),
+        "Spearman": interval(panel, "spearman", "{:.3f}"),
+        f"mean {heading(panel['metric'].iloc[0])}": interval(panel, "quality", "{:.1f}"),
+    }
+    return pd.DataFrame(columns)
 
 
-def figure(table: pd.DataFrame) -> Figure:
+def figure(rows: pd.DataFrame) -> Figure:
     """Error against evaluations, and quality against error, a row of panels for each network."""
-    panels = list(table.groupby(["dataset", "model"]))
+    panels = list(rows.groupby(PANEL))
     drawn = Figure(figsize=(9, 3.6 * len(panels)), layout="constrained")
     FigureCanvasAgg(drawn)
-    looks = styles(table["estimator"].unique())
-    for row, ((dataset, model), found) in zip(drawn.subplots(len(panels), 2, squeeze=False), panels, strict=True):
+    looks = styles(rows["estimator"].unique())
+    for row, (key, found) in zip(drawn.subplots(len(panels), 2, squeeze=False), panels, strict=True):
         for estimator, points in found.groupby("estimator"):
             look = {**looks[estimator], "label": estimator, "capsize": 2}
             row[0].errorbar(points["evaluations"], points["error"], points["error_ci95"], **look)
             row[1].errorbar(points["error"], points["quality"], points["quality_ci95"], **look)
         row[0].set(xscale="log", yscale="log", xlabel="evaluations of coalitions", ylabel="relative error of scores")
         row[1].set(xscale="log", xlabel="relative error of scores", ylabel="test quality, mean over budgets (%)")
-        row[0].set_title(f"{dataset} · {model}", fontsize=10)
+        row[0].set_title(SEPARATOR.join(key[:2]), fontsize=10)
         row[0].legend(frameon=False, fontsize=8)
-    drawn.supxlabel(f"n = {table['n'].min()} seeds; bars: 95 % Student t intervals", fontsize=8)
+    drawn.supxlabel(f"n = {rows['n'].min()} seeds; bars: 95 % Student t intervals", fontsize=8)
     return drawn

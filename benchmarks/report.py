@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import areas, cells, figures, landscape_figure, records, shipped, steps, tables, typesetting
+from benchmarks import areas, cells, estimation, figures, landscape_figure, records, shipped, steps, tables, typesetting
 from benchmarks.comparisons import comparisons
 from benchmarks.dashboard import dashboard
 from benchmarks.fairness import fairness
 from benchmarks.frame import frame
 from benchmarks.ranks import ranks
+from benchmarks.reproductions import write as reproductions
 from benchmarks.typesetting import Table
 
 FORMS = ("md", "tex", "csv", "html")
@@ -37,6 +38,9 @@ def report(folder: Path) -> str:
         texts.append(_write(folder, areas.table(leaders), about, [*fair, *ranks(curves, ["dataset", "model"])]))
     if len(files := shipped.shipped(found, tidy)):
         texts.append(_write(folder, shipped.table(files), about, fair))
+    if len(estimates := estimation.estimation(found)):
+        texts.append(_write(folder, estimation.table(estimates), about, fair))
+        figures.save(estimation.figure(estimates), folder, "estimators")
     for name, figure in _figures(found, tidy, quality, leaders):
         figures.save(figure, folder, name)
     return "\n".join(texts)
@@ -109,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report(folder))
             written = (path for path in sorted(folder.iterdir()) if path.is_file())
             print("Written:", *(f"  {path}" for path in written), "", sep="\n")
+        if chosen.name == "all":
+            print(reproductions(chosen.results))
         print(f"All results as one page: {dashboard(chosen.results)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

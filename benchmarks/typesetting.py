@@ -9,7 +9,7 @@ import pandas as pd
 from benchmarks.frame import PANEL
 
 STYLE = "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}td,th{padding:.2em .7em;text-align:right}"
-WORDS = ("method", "stage", "form")  # columns that are no numbers
+WORDS = ("method", "estimator", "stage", "form")  # columns that are no numbers
 # a float of its own in somebody's document, or a document: only before the latter begins, \documentclass is a command
 BEGIN = r"""% \input this where booktabs and graphicx are loaded, or compile it as it is
 \expandafter\ifx\csname @notprerr\endcsname\documentclass\else

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.estimation import estimation, figure, markdown
+from benchmarks.estimation import estimation, figure, table
+from benchmarks.typesetting import markdown
 from tests.synthetic import record
 
 
@@ -12,7 +13,7 @@ def estimated(estimator: str, samples: int, seed: int, keep: float, off: float) 
     one = record(estimator=estimator, samples=samples, seed=seed, keep=keep, accuracy=0.9 - off)
     true = {"0": [1.0, 2.0, 3.0, 4.0], "2": [5.0, 1.0, 2.0]}
     shift = {name: [value * (1 + off) for value in values] for name, values in true.items()}
-    one["rounds"][0] |= {"scores": shift, "evaluations": 10 * samples}
+    one["rounds"][0]["scores"], one["cost"]["evaluations"] = shift, 10 * samples
     return one
 
 
@@ -28,9 +29,9 @@ def sweep() -> list[dict]:
 
 
 def test_errors_are_relative_to_the_longest_estimate_of_the_same_network():
-    table = estimation(sweep()).set_index(["estimator", "samples"])
-    assert len(table) == 4 and (table["n"] == 3).all()
-    row = table.loc[("permutation", 4)]
+    rows = estimation(sweep()).set_index(["estimator", "samples"])
+    assert len(rows) == 4 and (rows["n"] == 3).all()
+    row = rows.loc[("permutation", 4)]
     assert row["error"] == pytest.approx(np.mean([0.1, 0.101, 0.102])) and row["spearman"] == pytest.approx(1)
     assert row["quality"] == pytest.approx(100 * np.mean([0.8, 0.799, 0.798])) and row["evaluations"] == 40
     assert row["error_ci95"] == pytest.approx(4.302653 * 0.001 / np.sqrt(3), rel=1e-4)
@@ -42,9 +43,9 @@ def test_without_an_estimate_that_is_much_longer_there_is_nothing_to_compare_wit
 
 
 def test_the_table_and_the_figure_show_every_estimator():
-    table = estimation(sweep())
-    text = markdown(table)
-    assert len(text.splitlines()) == 6 and "0.101 ± 0.002" in text and "79.9 ± 0.2" in text
-    left, right = figure(table).axes
+    rows = estimation(sweep())
+    text = markdown(table(rows))
+    assert text.count("| permutation") == 2 and "0.101 ± 0.002" in text and "79.9 ± 0.2" in text
+    left, right = figure(rows).axes
     assert [line.get_label() for line in left.containers] == ["permutation", "surrogate"]
     assert left.get_xscale() == left.get_yscale() == "log" and len(right.containers) == 2

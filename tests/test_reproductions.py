@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 import yaml
-from benchmarks.reproductions import PUBLISHED, measured, verdict
 
 from benchmarks import reproductions
+from benchmarks.reproductions import PUBLISHED, measured, verdict
 from tests.synthetic import record, write
 
 CLAIM = {"claim": "order", "published": {"shapley": 3.0, "magnitude": 2.0, "random": 1.0}, "sweep": "mine", "keep": 0.5}

@@ -1,0 +1,82 @@
+"""Published numbers beside ours: what of them is reproduced, what not, and what cannot be compared."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from scipy import stats
+
+from benchmarks import records
+from benchmarks.areas import curves
+from benchmarks.frame import PANEL, frame
+from benchmarks.statistics import mean_interval
+
+PUBLISHED = Path(__file__).with_name("published.yaml")
+AGREES = 0.7  # Spearman's rank correlation between the published order of methods and ours
+NOTES = f"""\
+Published orders are *reproduced* if the published leader leads ours too and the methods' ranks correlate with the
+published ones (Spearman, at least {AGREES}). ± is the half width of the 95 % Student t interval over n seeds.
+"""
+Claim = Mapping[str, Any]
+
+
+def reproductions(results: Path) -> str:
+    """The Markdown table of all claims in published.yaml, beside what the records in `results` say of them."""
+    rows = [_row(claim, results) for claim in yaml.safe_load(PUBLISHED.read_text())]
+    return f"# Published numbers beside ours\n\n{pd.DataFrame(rows).to_markdown(index=False)}\n\n{NOTES}"
+
+
+def write(results: Path) -> str:
+    """Write that table to `results`/reproductions.md; returns it."""
+    text = reproductions(results)
+    records.write_text(results / "reproductions.md", text)
+    return text
+
+
+def _row(claim: Claim, results: Path) -> dict[str, str]:
+    ours = measured(claim, results)
+    return {
+        "claim": claim["claim"],
+        "source": claim["source"],
+        "published": ", ".join(f"{method} {value:g}" for method, value in claim["published"].items()),
+        "ours, %": ", ".join(_told(method, row) for method, row in ours.iterrows()) or "not run",
+        "verdict": verdict(claim, ours),
+    }
+
+
+def _told(method: Any, row: pd.Series) -> str:
+    return f"{method} {row['quality']:.1f} ± {row['ci95']:.1f} (n = {row['n']:.0f})"
+
+
+def measured(claim: Claim, results: Path) -> pd.DataFrame:
+    """Our `quality` in percent with `ci95` and `n`, by the claim's methods, in its order; empty if nothing was run."""
+    found = records.load(results / claim["sweep"])
+    if not found:
+        return pd.DataFrame()
+    tidy = frame(found)
+    runs = curves(tidy) if claim["keep"] is None else tidy[tidy["keep"] == claim["keep"]]
+    panels = runs[PANEL].drop_duplicates().shape[0]
+    whole = runs.groupby(["label", "seed"])["quality"].agg(["mean", "size"])
+    by_seed = 100 * whole.loc[whole["size"] == panels, "mean"]  # seeds that have every panel
+    rows = {label: _interval(values) for label, values in by_seed.groupby("label")}
+    return pd.DataFrame({method: rows[method] for method in claim["published"] if method in rows}).T
+
+
+def _interval(values: pd.Series) -> dict[str, float]:
+    mean, half = mean_interval(values)
+    return {"quality": mean, "ci95": half, "n": len(values)}
+
+
+def verdict(claim: Claim, ours: pd.DataFrame) -> str:
+    """Reproduced, not reproduced or not comparable, with the reason."""
+    if reason := claim.get("incomparable"):
+        return f"not comparable: {reason}"
+    if missing := sorted(set(claim["published"]) - set(ours.index)):
+        return f"not comparable: {', '.join(missing)} not run"
+    published = pd.Series(claim["published"]) * (-1 if claim.get("lower") else 1)
+    correlation = stats.spearmanr(published, ours["quality"][published.index]).statistic
+    leads = published.idxmax(), ours["quality"].idxmax()
+    agrees = leads[0] == leads[1] and correlation >= AGREES
+    return f"{'' if agrees else 'not '}reproduced: {leads[1]} leads, rank correlation {correlation:.2f}"
