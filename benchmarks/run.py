@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 import traceback
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -36,10 +37,10 @@ AXES = (
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
-def run(config: DictConfig) -> float | None:
+def run(config: DictConfig) -> float:
     """Make the records that the configuration asks for: one for each fraction in `keep`.
 
-    Returns what a search maximizes: the mean quality after recovery, on validation data; None where a run failed.
+    Returns what a search maximizes: the mean quality after recovery, on validation data; where a run failed, the worst.
     """
     mistakes.require_complete(config)
     mistakes.require_file(config.checkpoint, "checkpoint")
@@ -47,7 +48,7 @@ def run(config: DictConfig) -> float | None:
     found = [_one(_plain(config, keep=keep), _place(place, len(keeps))) for place, keep in enumerate(keeps)]
     if None in found and HydraConfig.get().mode == RunMode.RUN:
         sys.exit(1)
-    return None if None in found else fmean(record["rounds"][-1]["after"] for record in found if record)
+    return fmean(record["rounds"][-1]["after"] if record else -inf for record in found)
 
 
 def _one(plain: dict[str, Any], place: str) -> dict[str, Any] | None:

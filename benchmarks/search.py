@@ -18,6 +18,12 @@ def asked(config: DictConfig) -> bool:
     return "n_trials" in config.hydra.sweeper
 
 
+def require_maximum(config: DictConfig) -> None:
+    """Exit if a search would look for the worst: Optuna minimizes where nobody says otherwise."""
+    if asked(config) and getattr(config.hydra.sweeper.direction, "name", config.hydra.sweeper.direction) != "maximize":
+        raise SystemExit("error: a run returns its quality, larger is better: set hydra.sweeper.direction=maximize")
+
+
 def outcome(config: DictConfig, overrides: Sequence[str]) -> str:
     """Write and return the table of all trials in the sweep's folder, best first. Raises ValueError where none are."""
     folder = Path(config.results, config.sweep)
@@ -38,8 +44,10 @@ def trials(found: Sequence[Mapping[str, Any]], searched: Sequence[str]) -> pd.Da
         raise ValueError("no trial of the search has a record")
     keys = [*SAME, *(name for name in searched if name not in SAME)]
     rows = [{**{key: _value(record, key) for key in keys}, "validation": _quality(record)} for record in found]
-    means = pd.DataFrame(rows).groupby(keys, as_index=False, dropna=False).agg(
-        runs=("validation", "size"), validation=("validation", "mean")
+    means = (
+        pd.DataFrame(rows)
+        .groupby(keys, as_index=False, dropna=False)
+        .agg(runs=("validation", "size"), validation=("validation", "mean"))
     )
     return means.sort_values([*SAME, "validation"], ascending=[True] * len(SAME) + [False], ignore_index=True)
 

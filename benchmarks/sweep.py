@@ -4,6 +4,7 @@ import json
 import os
 from math import prod
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from uuid import uuid4
 
@@ -27,12 +28,15 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Count the jobs; if this sweep ended before and its records are there, make its table and stop."""
+        search.require_maximum(config)
         done = _done(config)
         if not config.force and done.exists() and all(map(os.path.exists, json.loads(done.read_text()))):
             print(f"{_report(config)}\nall runs of this sweep have their records; force=true runs them again")
             raise SystemExit(0)
         if warning := cores.crowd(config.hydra.launcher, config.threads):
             print(warning, flush=True)
+        if folder := config.hydra.launcher.get("submitit_folder"):
+            print(f"{_count(config)} jobs, which write to {Path(folder).parent}", flush=True)
         self.postponed = "" if search.asked(config) else uuid4().hex
         _tell(config, jobs=_count(config), postponed=self.postponed)
 
@@ -69,10 +73,9 @@ def _taken(config: DictConfig, postponed: str) -> list[list[str]]:
     """The overrides of all jobs that were left for later, which are then left no more."""
     if not postponed:
         return []
-    paths = sorted(Path(config.results, "cache", "sweeps", postponed).glob("*.json"), key=lambda path: int(path.stem))
-    jobs = [json.loads(path.read_text()) for path in paths]
-    for path in paths:
-        path.unlink()
+    folder = Path(config.results, "cache", "sweeps", postponed)
+    jobs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem))]
+    rmtree(folder, ignore_errors=True)
     return jobs
 
 
