@@ -45,7 +45,7 @@ def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn
 
 def recalled(path: Path, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Numbers that are computed once, and read from `path` by all who need them afterwards."""
-    with _only_one(path):
+    with only_one(path):
         if not path.exists():
             write_text(path, json.dumps(compute()))
     return json.loads(path.read_text())
