@@ -18,9 +18,13 @@ def asked(config: DictConfig) -> bool:
     return "n_trials" in config.hydra.sweeper
 
 
-def require_maximum(config: DictConfig) -> None:
-    """Exit if a search would look for the worst: Optuna minimizes where nobody says otherwise."""
-    if asked(config) and getattr(config.hydra.sweeper.direction, "name", config.hydra.sweeper.direction) != "maximize":
+def begin(config: DictConfig) -> None:
+    """Quieten Optuna. Exit if it would look for the worst: it minimizes where nobody says otherwise."""
+    import optuna  # of the extra `tune`, so it is there when a search was asked for
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    direction = config.hydra.sweeper.direction
+    if getattr(direction, "name", direction) != "maximize":
         raise SystemExit("error: a run returns its quality, larger is better: set hydra.sweeper.direction=maximize")
 
 

@@ -28,7 +28,8 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Count the jobs; if this sweep ended before and its records are there, make its table and stop."""
-        search.require_maximum(config)
+        if search.asked(config):
+            search.begin(config)
         done = _done(config)
         if not config.force and done.exists() and all(map(os.path.exists, json.loads(done.read_text()))):
             print(f"{_report(config)}\nall runs of this sweep have their records; force=true runs them again")
