@@ -46,7 +46,8 @@ for job in (sys.argv[i + 1] for i, word in enumerate(sys.argv) if word == "-j"):
     for line in subprocess.check_output(["scontrol", "-o", "show", "job", job], text=True).splitlines():
         told = dict(re.findall(r"(\\w+)=(\\S+)", line))
         task = told.get("ArrayTaskId")
-        name = told["JobId"] if task is None else f"{{told['ArrayJobId']}}_" + (task if task.isdigit() else f"[{{task}}]")
+        array = f"{{told.get('ArrayJobId')}}_" + (task if task and task.isdigit() else f"[{{task}}]")
+        name = array if task else told["JobId"]
         print(f"{{name}}|{{told['JobState']}}|node")
 """
 
