@@ -47,10 +47,11 @@ def one_line(error: Exception) -> str:
 
 def killed(error: Exception) -> str:
     """A process of a sweep died, and with it, for a launcher, the sweep; on disk nothing is lost."""
-    text = str(error).strip().splitlines()[0]
+    what = str(error).strip().splitlines()[0].split(". ")[0]
+    others = "" if isinstance(error, TerminatedWorkerError) else ", and its other jobs go on"
     return (
-        f"a process of the sweep died ({text}); all records until then are kept, and jobs of Slurm go on: the same "
-        "command makes what is missing, python -m benchmarks.report NAME the tables of what is there"
+        f"a process of the sweep died ({what}); what has its record keeps it{others}: the same command makes what is "
+        "missing, python -m benchmarks.report NAME the tables of what is there"
     )
 
 

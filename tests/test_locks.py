@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from benchmarks import pipeline, records, report, stages, sweep
+from benchmarks import mistakes, pipeline, records, report, stages, sweep
 from benchmarks.locks import Busy, only_one
 from tests.slurm import until
 
@@ -127,6 +127,13 @@ def test_where_a_file_system_has_no_locks_work_goes_on_with_a_warning(tmp_path, 
     monkeypatch.setattr(FileLock, "acquire", lambda *a, **k: (_ for _ in ()).throw(OSError(EIO, "broken")))
     with pytest.raises(OSError, match="broken"), only_one(tmp_path / "abc"):
         pytest.fail("went on")
+
+
+@pytest.mark.parametrize("launchers_error", mistakes.KILLED)
+def test_a_process_of_a_sweep_that_died_is_told_in_one_line(launchers_error):
+    told = mistakes.killed(launchers_error("Job 7 was cancelled. This could be\nanything"))
+    assert told.startswith("a process of the sweep died (Job 7 was cancelled); ") and "\n" not in told
+    assert "the same command makes what is missing, python -m benchmarks.report NAME" in told
 
 
 SWEEP = ["-m", "method=magnitude,random", "seed=0,1", "sweep=shared"]
