@@ -141,13 +141,14 @@ SWEEP = ["-m", "method=magnitude,random", "seed=0,1", "sweep=shared"]
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Tells which runs were made, by whatever process; no tables are."""
+    """Tells which runs were begun, by whatever process; there are no tables, and where a file `stuck` is, no progress."""
     monkeypatch.setattr(report, "report", lambda folder: "")
     file, run = tmp_path / "made", pipeline.run
 
     def tell(config, choices):
         with open(file, "a") as log:
             log.write(f"{config['seed']} {choices['method']}\n")
+        until(lambda: not (tmp_path / "stuck").exists(), 600)
         return run(config, choices)
 
     monkeypatch.setattr(pipeline, "run", tell)
@@ -163,16 +164,18 @@ def test_two_sweeps_with_the_same_command_share_the_work(command, tmp_path, made
 
 
 def test_a_sweep_that_is_killed_is_completed_by_the_same_command(command, tmp_path, made):
-    with process(command, *SWEEP, "training.dense.epochs=1000") as killed:
+    (tmp_path / "stuck").touch()
+    with process(command, *SWEEP) as killed:
         until(made, 60)
         os.kill(killed.pid, signal.SIGKILL)
         killed.join()
+    (tmp_path / "stuck").unlink()
     (lock,) = (tmp_path / "cache" / "runs").glob("*.lock")
     (partial := tmp_path / "shared" / "records" / f".{lock.stem}.json.host-1.partial").parent.mkdir(parents=True)
     partial.write_text("{")  # as if it had died a little later
     code, said = command(*SWEEP)
     assert code == 0 and len(records.load(tmp_path / "shared")) == 4, said
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob("*.partial")) and len(made()) == 5
 
 
 def hold(lock, until_there):
