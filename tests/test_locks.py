@@ -141,7 +141,7 @@ SWEEP = ["-m", "method=magnitude,random", "seed=0,1", "sweep=shared"]
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Tells which runs were begun, by whatever process; there are no tables, and where a file `stuck` is, no progress."""
+    """Tells which runs any process has begun. There are no tables, and no progress while there is a file `stuck`."""
     monkeypatch.setattr(report, "report", lambda folder: "")
     file, run = tmp_path / "made", pipeline.run
 
