@@ -8,10 +8,13 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from omegaconf import DictConfig, OmegaConf
+from submitit.core.utils import FailedJobError, UncompletedJobError
 
 CONF = Path(__file__).parents[1] / "conf"
 USERS = (ValueError, FileNotFoundError, FloatingPointError)  # what this project raises for a user's mistake
+KILLED = (TerminatedWorkerError, UncompletedJobError, FailedJobError)  # what launchers raise for a process that died
 
 
 def require_complete(config: DictConfig) -> None:
@@ -42,6 +45,16 @@ def one_line(error: Exception) -> str:
     return text if isinstance(error, USERS) else f"{type(error).__name__}: {text}"
 
 
+def killed(error: Exception) -> str:
+    """A process of a sweep died, and with it, for a launcher, the sweep; on disk nothing is lost."""
+    what = str(error).strip().splitlines()[0].split(". ")[0]
+    others = "" if isinstance(error, TerminatedWorkerError) else ", and its other jobs go on"
+    return (
+        f"a process of the sweep died ({what}); what has its record keeps it{others}: the same command makes what is "
+        "missing, python -m benchmarks.report NAME the tables of what is there"
+    )
+
+
 def in_configuration(error: Exception) -> str:
     """What Hydra found wrong, without what it says to its developers."""
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
@@ -50,6 +63,8 @@ def in_configuration(error: Exception) -> str:
     if choice := re.search(
         r"Could not find '(.+?)/([^/']+)' Available options in '.+?': (.*?)(?: Config search|$)", text
     ):
+        if choice[2] == "optuna":
+            return "hydra/sweeper=optuna is not installed: pip install --editable '.[tune]'"
         return f"{choice[1]}={choice[2]} is unknown{_meant(choice[2], choice[3].split())}"
     return re.sub(
         r"((full_key|object_type|reference_type)[:=] ?\S*|Config search path:.*|See https://\S+.*)", "", text

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from benchmarks import checkpoints, provenance
 from benchmarks.data import Data, Part, sample
 from benchmarks.identity import identity
+from benchmarks.locks import only_one
 from benchmarks.rehearsal import rehearse, rehearse_stages
 from benchmarks.tasks import Task
 from methods.allocation import Budget
@@ -48,13 +48,14 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     if config["threads"]:
         torch.set_num_threads(config["threads"])
     task = instantiate(config["task"])
-    data = task.data(load(config, device))
+    with only_one(Path(config["results"], "cache", "data", identity(config["dataset"]))):  # of several, one downloads
+        data = task.data(load(config, device))
     example, _ = data.validation.draw(2, seed=0)
     network = build(config, data, example)
     lessons = sample(data.train, config["training"]["examples"], config["seed"])
     recovery = instantiate(config["training"]["recovery"])
     table = _latencies(config, device)
-    with FileLock(f"{table}.lock"):  # of several processes, one measures
+    with only_one(table):  # of several processes, one measures
         chosen = plan(
             network,
             example,
@@ -110,9 +111,7 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
 def _latencies(config: Mapping[str, Any], device: torch.device) -> Path:
     """Where latencies of layers are kept: a file for each machine, number of threads and version of torch."""
     name = identity([provenance.machine(device), torch.__version__])
-    folder = Path(config["results"], "cache", "latency")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.json"
+    return Path(config["results"], "cache", "latency", f"{name}.json")
 
 
 def _network(config: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:

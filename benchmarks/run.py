@@ -5,7 +5,9 @@ import shlex
 import sys
 import time
 import traceback
+from math import inf
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import hydra
@@ -15,8 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks import mistakes, pipeline, records, schema, tracking
+from benchmarks import cores, mistakes, pipeline, records, schema, sweep, tracking
 from benchmarks.identity import identity, run_parts
+from benchmarks.locks import Busy, only_one
 from methods.criterion import Impossible
 
 AXES = (
@@ -34,44 +37,68 @@ AXES = (
 
 
 @hydra.main(config_path="../conf", config_name="run", version_base="1.3")
-def run(config: DictConfig) -> None:
-    """Make the records that the configuration asks for: one for each fraction in `keep`."""
+def run(config: DictConfig) -> float:
+    """Make the records that the configuration asks for: one for each fraction in `keep`.
+
+    Returns what a search maximizes: the mean quality after recovery, on validation data; where a run failed, the worst.
+    """
     mistakes.require_complete(config)
     mistakes.require_file(config.checkpoint, "checkpoint")
     keeps = mistakes.fractions(_plain(config)["keep"])
-    done = [_one(_plain(config, keep=keep), _place(place, len(keeps))) for place, keep in enumerate(keeps)]
-    if not all(done) and HydraConfig.get().mode == RunMode.RUN:
+    found = [_one(_plain(config, keep=keep), _place(place, len(keeps))) for place, keep in enumerate(keeps)]
+    if None in found and HydraConfig.get().mode == RunMode.RUN:
         sys.exit(1)
+    return fmean(record["rounds"][-1]["after"] if record else -inf for record in found)
 
 
-def _one(plain: dict[str, Any], place: str) -> bool:
-    """Make one record, unless it exists. A failure is recorded and told in one line, and the sweep goes on: False."""
+def _one(plain: dict[str, Any], place: str) -> dict[str, Any] | None:
+    """The record of a run, found or made, by one process at a time.
+
+    A failure is recorded and told in one line, and the sweep goes on: None, as where another process is making the
+    record and the sweep comes back to it.
+    """
     choices, name = _choices(plain), identity(run_parts(plain))
     axes = f"{choices['dataset']} {choices['model']} {choices['method']}"
     label = f"{place}{axes} keep={plain['keep']:g} seed={plain['seed']}"
-    folder, start = Path(plain["results"], plain["sweep"]), time.perf_counter()
-    failure = folder / "failed" / f"{name}.json"
+    claim = Path(plain["results"], "cache", "runs", name)
     try:
-        if not plain["force"] and records.find(Path(plain["results"]), plain["sweep"], name):
+        with only_one(claim, wait=False):
+            return _found_or_made(plain, choices, name, label)
+    except Busy:
+        later = sweep.postpone(Path(plain["results"]))
+        print(f"{label}: another process is making it{', we come back to it' if later else ': waiting'}", flush=True)
+    if later:
+        return None
+    with only_one(claim):
+        return _found_or_made(plain, choices, name, label)
+
+
+def _found_or_made(plain: dict[str, Any], choices: dict[str, str], name: str, label: str) -> dict[str, Any] | None:
+    folder, start = Path(plain["results"], plain["sweep"]), time.perf_counter()
+    path, failure = folder / "records" / f"{name}.json", folder / "failed" / f"{name}.json"
+    try:
+        if not plain["force"] and (found := records.find(Path(plain["results"]), plain["sweep"], name)):
             print(f"{label}: has its record {name}; force=true runs it again", flush=True)
-            return True
+            return found
+        records.forget_partials(path)
         record = {**pipeline.run(plain, choices), "command": _command(plain["keep"])}
-        records.write(folder / "records" / f"{name}.json", record)
+        records.write(path, record)
         failure.unlink(missing_ok=True)
     except Exception as error:
         line, skipped = mistakes.one_line(error), isinstance(error, Impossible)
         about = {"error": line, "skipped": skipped, "config": plain, "traceback": traceback.format_exc()}
         records.write(failure, {"id": name, **about})
         print(f"{label}: {'SKIPPED' if skipped else 'FAILED'}: {line}", flush=True)
-        return False
+        return None
     tracking.track(record, **plain["wandb"], folder=Path(plain["results"], "cache"))
     print(f"{label}: {_outcome(record)} ({time.perf_counter() - start:.1f} s)", flush=True)
-    return True
+    return record
 
 
 def _plain(config: DictConfig, **changes: Any) -> dict[str, Any]:
-    """The configuration with changes, as dictionaries and lists in which nothing is left to resolve."""
-    return OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True, enum_to_str=True)  # type: ignore
+    """The configuration with changes, as dictionaries and lists in which nothing is left to resolve; its threads."""
+    own = {"threads": config.threads or cores.threads(HydraConfig.get().launcher)}
+    return OmegaConf.to_container(OmegaConf.merge(config, own, changes), resolve=True, enum_to_str=True)  # type: ignore
 
 
 def _place(place: int, of: int) -> str:
@@ -79,7 +106,7 @@ def _place(place: int, of: int) -> str:
     config = HydraConfig.get()
     if config.mode == RunMode.RUN:
         return ""
-    return f"[{config.job.num * of + place + 1}/{int(os.environ['SWEEP_JOBS']) * of}] "
+    return f"[{config.job.num * of + place + 1}/{int(os.environ[sweep.JOBS]) * of}] "
 
 
 def _choices(plain: dict[str, Any]) -> dict[str, str]:
@@ -111,6 +138,8 @@ def main() -> None:
         run()
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {mistakes.in_configuration(error)}")
+    except mistakes.KILLED as error:
+        sys.exit(f"error: {mistakes.killed(error)}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from benchmarks.locks import only_one
 from benchmarks.records import write_text, write_whole
 from methods import surgery
 from methods.criterion import Scores
@@ -33,7 +33,7 @@ class Dense:
 def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn.Module], None]) -> Dense:
     """Recall the network at `path`, or train it and leave it there."""
     seconds_file = path.with_suffix(".json")
-    with _only_one(path):
+    with only_one(path):
         if not path.exists():
             start = time.perf_counter()
             train(untrained)
@@ -45,7 +45,7 @@ def dense(path: Path, untrained: nn.Module, example: Tensor, train: Callable[[nn
 
 def recalled(path: Path, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Numbers that are computed once, and read from `path` by all who need them afterwards."""
-    with _only_one(path):
+    with only_one(path):
         if not path.exists():
             write_text(path, json.dumps(compute()))
     return json.loads(path.read_text())
@@ -65,7 +65,7 @@ def scorer(criterion: Callable[..., Scores], ask: Ask | None, seed: int, path: P
         dense = step == 0 and all(len(group.ids) == group.size for group in groups)
         if ask is None or not dense:
             return compute(model, groups)
-        with _only_one(path):
+        with only_one(path):
             if not path.exists():
                 write_whole(path, lambda partial: _save_scores(partial, compute(model, groups)))
         return _load_scores(path)
@@ -105,9 +105,3 @@ def _load_scores(path: Path) -> Scores:
         return Scores(*by_kind, int(cost["evaluations"]), float(cost["seconds"]))
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{path} holds no scores ({error}): delete it to compute them anew") from error
-
-
-def _only_one(path: Path) -> FileLock:
-    """Processes of one sweep that need the same stage wait for the first of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{path}.lock")

@@ -25,7 +25,8 @@ CASES = {
 
 
 def test_every_experiment_has_a_case():
-    assert set(CASES) == {path.stem for path in Path("conf/experiment").glob("*.yaml")}
+    of_its_own = {"tuning"}  # a search, which reports no table: tests/test_search.py
+    assert set(CASES) | of_its_own == {path.stem for path in Path("conf/experiment").glob("*.yaml")}
 
 
 @pytest.mark.parametrize("experiment", CASES)
