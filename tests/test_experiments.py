@@ -17,6 +17,7 @@ CASES = {
     "aggregation": ["model=mlp", "worth=accuracy", "aggregate=mean,mean_abs", *ALONE, "estimator.samples=1"],
     "estimators": ["model=mlp", "estimator=permutation", "estimator.samples=1,2", *ALONE],
     "estimators_reference": ["model=mlp", "estimator.samples=2", *ALONE],
+    "steps": ["model=mlp", "seed=0", "estimator.samples=1", "compression=[int8_dynamic]"],
     "tasks": ["task=reconstruction", "dataset=digits", "training=digits", "method=magnitude", "seed=0"],
     "resnet56": [*NETWORKS, "method=fpgm", "seed=0"],
     "deployment": [*NETWORKS, "compression=int8_dynamic"],
