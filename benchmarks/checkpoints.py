@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from methods import surgery
+
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts keep the weights
 
 
@@ -31,7 +33,7 @@ def load(network: nn.Module, path: str) -> None:
     shapes = [name for name in own if name in state and own[name].shape != state[name].shape]
     if missing or spare or shapes:
         raise ValueError(f"{path} does not fit {type(network).__name__}: {_misfit(own, state, missing, spare, shapes)}")
-    network.load_state_dict(state, strict=False)
+    surgery.fill(network, state, strict=False)
 
 
 def _misfit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], *kinds: list[str]) -> str:

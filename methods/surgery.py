@@ -1,7 +1,7 @@
 """Leave units out for one forward pass (`masked`), or for good (`remove`): both compute the same function."""
 
 import json
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -176,10 +176,17 @@ def load(path: Path, dense: nn.Module, example: Tensor) -> tuple[nn.Module, tupl
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         groups = grouping.find(dense, example) if kept else ()
         model, groups = remove(dense, groups, kept)
-        model.load_state_dict(weights)
+        fill(model, weights)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"{path} is not a checkpoint of this {type(dense).__name__} ({reason}): delete it to make it anew"
         ) from error
     return model, groups
+
+
+def fill(model: nn.Module, weights: Mapping[str, Tensor], strict: bool = True) -> None:
+    """Load weights, in place, into layers of the versions that `model` has: safetensors files tell none."""
+    state = OrderedDict(weights)
+    state._metadata = model.state_dict()._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(state, strict)

@@ -61,3 +61,15 @@ def test_worths_are_those_of_plain_forward_passes(name):
         game = Game(model, group, first_number, Evidence(x, torch.zeros(len(x))))
         assert (game.parts is None) == (name in ("lstm", "gru"))
         assert error(game, coalitions_of(group.size)[-5:]) < 1e-4
+
+
+@EVERY
+@pytest.mark.filterwarnings("ignore:left whole")
+def test_what_is_saved_is_loaded(name, tmp_path):
+    model, x, found = alive(name)
+    small, left = surgery.remove(model, found, {group.name: group.ids[::2] for group in found})
+    for one, some in ((model, ()), (small, left)):
+        surgery.save(tmp_path / "saved.safetensors", one, some)
+        again, _ = surgery.load(tmp_path / "saved.safetensors", model, x)
+        with torch.no_grad():
+            assert torch.equal(again(x), one(x))
