@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from methods.criterion import Impossible
 from methods.estimators.estimate import Estimate, Play, known
 from methods.shards import each
 
@@ -16,7 +17,7 @@ def exact(game: Play, players: int, seed: int = 0) -> Estimate:
     Raises ValueError for more than 16 players.
     """
     if players > LIMIT:
-        raise ValueError(
+        raise Impossible(
             f"exact values of {players} players need 2^{players} evaluations: choose another estimator "
             f"(antithetic, kernel, …) for more than {LIMIT} players"
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from methods.criterion import Impossible
 from methods.estimators.estimate import LEAST, PARTS, Estimate, Play, Until, last, shares
 from methods.estimators.exact import exact
 from methods.shards import each
@@ -40,7 +41,7 @@ def kernel(game: Play, players: int, seed: int, *, samples: int = 25, until: Unt
     pairs, needed = (samples * players - 2) // 2, PER_PLAYER * players + SPARE
     if pairs < needed:
         least = ceil((2 * needed + 2) / players)
-        raise ValueError(
+        raise Impossible(
             f"samples={samples} are too few for a regression on {players} players: give {least} or more, or choose "
             "estimator=antithetic"
         )
