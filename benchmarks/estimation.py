@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from benchmarks.figures import styles
@@ -119,6 +120,10 @@ def figure(rows: pd.DataFrame) -> Figure:
             row[1].errorbar(points["error"], points["quality"], points["quality_ci95"], **look)
         row[0].set(xscale="log", yscale="log", xlabel="evaluations of coalitions", ylabel="relative error of scores")
         row[1].set(xscale="log", xlabel="relative error of scores", ylabel="test quality, mean over budgets (%)")
+        for axis in (row[0].xaxis, row[0].yaxis, row[1].xaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:,g}")
+            axis.set_minor_locator(NullLocator())
         row[0].set_title(SEPARATOR.join(key[:2]), fontsize=10)
         row[0].legend(frameon=False, fontsize=8)
     drawn.supxlabel(f"n = {rows['n'].min()} seeds; bars: 95 % Student t intervals", fontsize=8)

@@ -28,6 +28,9 @@ FORMS: dict[str, dict] = {
     "svg": {"Date": None},
 }  # nothing of the day
 COMPRESSION = "nonzero_compression_ratio"
+MOST = 8  # lines that can be told apart in a panel: with more labels, the lesser ones are thin and grey
+OTHERS = "#BBBBBB"
+ALWAYS = ("shapley", "magnitude", "random")
 
 
 def tradeoff(table: pd.DataFrame, gain: str = COMPRESSION) -> Figure:
@@ -35,15 +38,17 @@ def tradeoff(table: pd.DataFrame, gain: str = COMPRESSION) -> Figure:
 
     table: benchmarks.tables.tradeoff(frame); gain: its column that is bought with quality, a ratio. Compression counts
     the parameters that are not zero, so that masks and removal share an axis. The dense networks are dashed lines; a
-    grey staircase is the Pareto front: what no other mean surpasses in both.
+    grey staircase is the Pareto front: what no other mean surpasses in both. Of more than eight labels the best by
+    their mean, and Shapley, magnitude and random, have a line of their own; the others are thin and grey.
     """
     table = table[table["n"] > 0]
-    panels, looks = list(table.groupby(PANEL)), styles(table.loc[~_is_dense(table), "label"].unique())
+    panels, looks = list(table.groupby(PANEL)), styles(_foremost(table[~_is_dense(table)]))
+    others = table.loc[~_is_dense(table), "label"].nunique() - len(looks)
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = ceil(len(panels) / columns)
     width = max(4.2 * columns, 5.4)
     entries = _side_by_side([*looks, "Pareto front", "dense"], width)
-    height = 3.3 * rows + 0.8 + 0.22 * ceil((len(looks) + 2) / entries)
+    height = 3.3 * rows + 0.8 + 0.22 * ceil((len(looks) + 3) / entries)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -52,9 +57,16 @@ def tradeoff(table: pd.DataFrame, gain: str = COMPRESSION) -> Figure:
         axes.set_title(_title(table, *key), fontsize=11)
     for axes in grid.flat[len(panels) :]:
         axes.remove()
-    _legend(figure, grid[0, 0], looks, entries)
+    _legend(figure, grid[0, 0], looks, entries, others)
     _captions(figure, table, gain)
     return figure
+
+
+def _foremost(pruned: pd.DataFrame) -> list[str]:
+    """The labels that have a line of their own."""
+    best = pruned.groupby("label")["quality"].mean().sort_values(ascending=False, kind="stable").index
+    first = sorted(best, key=lambda label: label not in ALWAYS)
+    return first[:MOST]
 
 
 def _side_by_side(labels: Sequence[str], width: float) -> int:
@@ -81,6 +93,8 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
         axes.axhline(quality, color="black", linestyle="--", linewidth=1, zorder=1)
     pruned = panel[~_is_dense(panel)]
     axes.step(*pareto(pruned[gain], pruned["quality"]), where="post", color="#CCCCCC", linewidth=4, zorder=0)
+    for _, line in pruned[~pruned["label"].isin(list(looks))].sort_values(COMPRESSION).groupby("label"):
+        axes.plot(line[gain], line["quality"], color=OTHERS, linewidth=0.8, zorder=1)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
     step = min(0.025, 0.2 / len(lines))  # octaves
@@ -101,6 +115,8 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
             capsize=2.2,
         )
     _scale(axes, pruned[gain].dropna())
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, min(0, pruned["quality"].min()) - 2), min(high, 102))  # intervals go beyond what can be
 
 
 def pareto(gains: Iterable[float], qualities: Iterable[float]) -> tuple[list[float], list[float]]:
@@ -133,10 +149,12 @@ def _title(table: pd.DataFrame, dataset: str, model: str, metric: str, of: str) 
     return f"{dataset} · {model}{of_what}" + (f" · budget in {of}" if table["of"].nunique() > 1 else "")
 
 
-def _legend(figure: Figure, first: Axes, looks: Mapping[str, Mapping[str, str]], entries: int) -> None:
+def _legend(figure: Figure, first: Axes, looks: Mapping[str, Mapping[str, str]], entries: int, others: int) -> None:
     """One legend for all panels, drawn from empty lines: the drawn ones carry error bars."""
     for label, look in looks.items():
         first.plot([], [], label=label, **look, markersize=6, linewidth=1.6)
+    if others:
+        first.plot([], [], color=OTHERS, linewidth=0.8, label=f"{others} others")
     first.plot([], [], color="#CCCCCC", linewidth=4, label="Pareto front")
     first.plot([], [], color="black", linestyle="--", linewidth=1, label="dense")
     handles, labels = first.get_legend_handles_labels()

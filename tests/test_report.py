@@ -182,3 +182,12 @@ def test_two_thousand_records_make_tables_figures_and_the_page(tmp_path):
 
 def _cell(one: dict) -> tuple:
     return one["choices"]["model"], one["choices"]["method"], one["budget"]["keep"]
+
+
+def test_of_many_methods_the_foremost_have_lines_of_their_own():
+    names = ["shapley", "magnitude", "random", *(f"m{i:02}" for i in range(12))]
+    found = [record(name, accuracy=0.5 + i / 100, seed=seed) for i, name in enumerate(names) for seed in (0, 1)]
+    figure = figures.tradeoff(tradeoff(frame(found)))
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    own = ["shapley", "magnitude", "random", "m07", "m08", "m09", "m10", "m11"]
+    assert shown == [*own, "7 others", "Pareto front", "dense"]
