@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from scipy import stats
 
-from benchmarks.figures import styles
+from benchmarks.figures import side_by_side, styles
 from benchmarks.frame import CELL, PANEL, SEPARATOR
 from benchmarks.statistics import mean_interval
 from benchmarks.tables import by_order
@@ -150,7 +150,10 @@ def _prices(areas: pd.DataFrame) -> Figure:
         axes.grid(color="#E4E4E4", linewidth=0.7)
     for label, look in looks.items():
         grid[0].plot([], [], label=label, **{**look, "linestyle": ""})
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    columns = side_by_side(list(looks), figure.get_figwidth())
+    figure.set_figheight(figure.get_figheight() + 0.17 * len(looks) / columns)
+    handles = grid[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=8)
     counts = sorted(set(areas["n"]))
     seeds = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     figure.supxlabel(f"seconds of scoring ({seeds} seeds; bars: 95 % Student t intervals of the area)", fontsize=9)

@@ -47,7 +47,7 @@ def tradeoff(table: pd.DataFrame, gain: str = COMPRESSION) -> Figure:
     columns = 2 if len(panels) == 4 else min(len(panels), 3)
     rows = ceil(len(panels) / columns)
     width = max(4.2 * columns, 5.4)
-    entries = _side_by_side([*looks, "Pareto front", "dense"], width)
+    entries = side_by_side([*looks, "Pareto front", "dense"], width)
     height = 3.3 * rows + 0.8 + 0.22 * ceil((len(looks) + 3) / entries)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
@@ -69,7 +69,7 @@ def _foremost(pruned: pd.DataFrame) -> list[str]:
     return first[:MOST]
 
 
-def _side_by_side(labels: Sequence[str], width: float) -> int:
+def side_by_side(labels: Sequence[str], width: float) -> int:
     """How many legend entries fit in `width` inches: a line and its marker take 0.7, a letter 0.085."""
     return min(len(labels), max(1, int(width / (0.7 + 0.085 * max(map(len, labels))))))
 

@@ -17,7 +17,8 @@ PUBLISHED = Path(__file__).with_name("published.yaml")
 AGREES = 0.7  # Spearman's rank correlation between the published order of methods and ours
 NOTES = f"""\
 Published orders are *reproduced* if the published leader leads ours too and the methods' ranks correlate with the
-published ones (Spearman, at least {AGREES}); that is of means, whose intervals may overlap. ± is the half width of the 95 % Student t interval over n seeds.
+published ones (Spearman, at least {AGREES}); that is of means, whose intervals may overlap. ± is the half width of the
+95 % Student t interval over n seeds.
 """
 Claim = Mapping[str, Any]
 
