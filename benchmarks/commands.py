@@ -10,7 +10,17 @@ from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[1] / "conf"
 LISTS = ("compression", "export", "analysis")  # axes on which there may be several choices, or none
-ELSEWHERE = ("sweep", "keep", "seed", "results", "force", "device", "memory", "wandb")  # told first, or not of the run
+ELSEWHERE = (
+    "sweep",
+    "profile",
+    "keep",
+    "seed",
+    "results",
+    "force",
+    "device",
+    "memory",
+    "wandb",
+)  # told first, or not of the run
 
 
 def command(record: Mapping[str, Any]) -> str:

@@ -117,10 +117,11 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 
 
 def _command(keep: float) -> str:
-    """What makes this one run again, on any machine that has its data."""
+    """What makes this one run again, on any machine that has its data; of weights elsewhere only the name is told."""
     places = ("keep=", "results=", "force=", "device=", "memory=", "workers=", "wandb.", "hydra.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(places)]
-    return shlex.join(["python", "-m", "benchmarks.run", *overrides, f"keep={keep:g}"])
+    told = (f"checkpoint={Path(o).name}" if o.startswith("checkpoint=/") else o for o in overrides)
+    return shlex.join(["python", "-m", "benchmarks.run", *told, f"keep={keep:g}"])
 
 
 def _outcome(record: dict[str, Any]) -> str:

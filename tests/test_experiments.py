@@ -12,7 +12,7 @@ CASES = {
     "quickstart": ["model=mlp", "method=shapley,magnitude", *ALONE, "estimator.samples=1"],
     "curves": [*NETWORKS, "method=taylor,magnitude", "seed=0"],
     "curves_layers": [*NETWORKS, "method=magnitude", "layer=1,3", "seed=0"],
-    "low_data": [*NETWORKS, "method=shapley,gradual", "seed=0"],
+    "low_data": [*NETWORKS, "method=shapley,gradual", "seed=0", "training.frequency=1"],
     "main": [*NETWORKS, "method=magnitude,random"],  # of both seeds
     "aggregation": ["model=mlp", "worth=accuracy", "aggregate=mean,mean_abs", *ALONE, "estimator.samples=1"],
     "estimators": ["model=mlp", "estimator=permutation", "estimator.samples=1,2", *ALONE],

@@ -24,10 +24,10 @@ def game_of(name: str, characteristic=worth.margin) -> Game:
 def test_a_coalition_is_worth_what_the_network_without_the_others_achieves(name, characteristic):
     game = game_of(name, characteristic)
     model, x, found = network(name)
-    coalitions = (torch.rand(3, game.players) < 0.6).float()
+    coalitions = (torch.rand(3, game.players, generator=torch.Generator().manual_seed(0)) < 0.6).float()
     for coalition, worths in zip(coalitions, game(coalitions), strict=True):
         small, _ = surgery.remove(model, found, {game.groups[0].name: game.groups[0].ids[coalition > 0]})
-        assert torch.allclose(worths, characteristic(small(x).detach(), TARGETS), rtol=1e-3, atol=1e-4)
+        assert torch.allclose(worths, characteristic(small(x).detach(), TARGETS), rtol=1e-3, atol=5e-4)  # of about 1
     assert game.evaluations == 3
 
 
