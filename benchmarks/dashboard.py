@@ -34,7 +34,7 @@ FORMS = ("html", "md", "tex", "csv", "png", "pdf", "svg")
 
 def dashboard(results: Path) -> Path:
     """Write the page of all sweeps in `results`, and return its path. A sweep that cannot be read is named there."""
-    content = _content(sorted(path.parent for path in results.glob("*/records")))
+    content = _content(records.sweeps(results))
     records.write_text(results / "index.html", _page(content))
     return results / "index.html"
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.dashboard", description="All results as one page.")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the sweeps are")
     results = parser.parse_args(arguments).results
-    if not any(results.glob("*/records")):
+    if not records.sweeps(results):
         print(f"error: {results} has no sweeps: python -m benchmarks.run makes them", file=sys.stderr)
         return 2
     print(f"Written:\n  {dashboard(results)}")

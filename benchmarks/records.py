@@ -50,9 +50,14 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
+def sweeps(results: Path) -> list[Path]:
+    """The folders of all sweeps, in the order of their names."""
+    return sorted(path.parent for path in results.glob("*/records"))
+
+
 def sweep(results: Path, name: str) -> Path:
     """The folder of a sweep. Raises ValueError for an unknown one and names those that exist."""
-    names = sorted(path.parent.name for path in results.glob("*/records"))
+    names = [folder.name for folder in sweeps(results)]
     if name not in names and not (results / name / "failed").exists():
         known = f"choose {', '.join(names)}" if names else "it has none, python -m benchmarks.run makes them"
         raise ValueError(f"{name!r} is not a sweep in {results}: {known}")
@@ -66,8 +71,18 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 def failures(folder: Path) -> list[dict[str, Any]]:
     """The failed runs of a sweep's folder that have no record since."""
-    paths = sorted((folder / "failed").glob("*.json"))
-    return [read(path) for path in paths if not (folder / "records" / path.name).exists()]
+    return [run for run in _without_record(folder) if not run.get("skipped")]
+
+
+def skipped(folder: Path) -> list[dict[str, Any]]:
+    """The runs of a sweep's folder that combine what cannot be combined."""
+    return [run for run in _without_record(folder) if run.get("skipped")]
+
+
+def _without_record(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted((folder / "failed").glob("*.json")):
+        if not (folder / "records" / path.name).exists():
+            yield read(path)
 
 
 def find(results: Path, sweep: str, name: str) -> dict[str, Any] | None:

@@ -26,13 +26,13 @@ def report(folder: Path) -> str:
 
     Raises ValueError where there are no records, or a corrupt one.
     """
-    found, failed = records.load(folder), records.failures(folder)
+    found, missing = records.load(folder), _missing(records.failures(folder), records.skipped(folder))
     if not found:
-        raise ValueError(f"{folder} has no records: {_missing(failed) or 'run its sweep first'}")
+        raise ValueError(f"{folder} has no records: {missing or 'run its sweep first'}")
     tidy = frame(found)
     curves = areas.curves(tidy)
     quality, leaders = tables.tradeoff(tidy), areas.areas(curves)
-    about, fair = _about(found, failed), fairness(found)
+    about, fair = _about(found, missing), fairness(found)
     texts = [_write(folder, cells.table(quality), about, [*fair, *ranks(tidy)])]
     if len(leaders):
         texts.append(_write(folder, areas.table(leaders), about, [*fair, *ranks(curves, ["dataset", "model"])]))
@@ -71,18 +71,18 @@ def _figures(
         yield "landscape", landscape_figure.landscapes(rows)
 
 
-def _about(found: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How many runs there are, on which machines, and how many are missing."""
+def _about(found: Sequence[Mapping[str, Any]], missing: str) -> list[str]:
+    """How many runs there are, on which machines, and what is missing."""
     runs, seeds = _count(len(found), "run"), _count(len({record["seed"] for record in found}), "seed")
     told = f"{runs}, {seeds}. Measured on {'; '.join(_machines(found))}."
-    return [told, f"**{_missing(failed)}**"] if failed else [told]
+    return [told, f"**{missing}**"] if missing else [told]
 
 
-def _missing(failed: Sequence[Mapping[str, Any]]) -> str:
+def _missing(failed: Sequence[Mapping[str, Any]], skipped: Sequence[Mapping[str, Any]]) -> str:
     """How many runs have no record, and why the first of them: those that failed, and those that are impossible."""
     kinds = {
-        "failed, missing here; the first error": [run for run in failed if not run.get("skipped")],
-        "skipped, as what they combine does not fit; the first reason": [run for run in failed if run.get("skipped")],
+        "failed, missing here; the first error": failed,
+        "skipped, as what they combine does not fit; the first reason": skipped,
     }
     return "; ".join(f"{_count(len(some), 'run')} {kind}: {some[0]['error']}" for kind, some in kinds.items() if some)
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="of the sweep: a folder in results/, or all")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the sweeps are")
     chosen = parser.parse_args(arguments)
-    every = sorted(path.parent for path in chosen.results.glob("*/records"))
+    every = records.sweeps(chosen.results)
     try:
         for folder in every if chosen.name == "all" and every else [records.sweep(chosen.results, chosen.name)]:
             print(report(folder))

@@ -53,7 +53,7 @@ class Sweep(Callback):
         found = [str(path) for path in sorted((folder / "records").glob("*.json"))]
         if found:
             print(f"\n{_report(config)}")
-        if failed := [run for run in records.failures(folder) if not run.get("skipped")]:
+        if failed := records.failures(folder):
             raise SystemExit(
                 f"error: {len(failed)} runs failed: {folder / 'failed'} says why; the same command tries again"
             )
