@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.frame import PANEL
-from benchmarks.statistics import mean_interval, paired_difference
-from benchmarks.tables import verdicts
+from benchmarks.statistics import mean_interval
+from benchmarks.tables import against_magnitude, led
 from benchmarks.typesetting import Table, difference, heading, marked, text
 
 NOTES = """\
@@ -61,26 +61,18 @@ def areas(curves: pd.DataFrame) -> pd.DataFrame:
     rows = [{**dict(zip(keys, key, strict=True)), **_summary(seeds)} for key, seeds in curves.groupby(keys)]
     numbers = ["n", "area", "area_ci95", "pairs", "difference", "difference_ci95", *COSTS]
     table = pd.DataFrame(rows, columns=[*keys, *numbers])
-    whole = curves.dropna(subset=["quality"])
-    found = {(*key, label): v for key, seeds in whole.groupby(PANEL) for label, v in verdicts(seeds)}
-    said = [found.get(key) for key in table[keys].itertuples(index=False, name=None)]
-    table = table.assign(
-        rank=table.groupby(PANEL)["area"].rank(ascending=False),
-        best=[v == "best" for v in said],
-        tied=[v == "tied" for v in said],
-    )
+    table = table.assign(rank=table.groupby(PANEL)["area"].rank(ascending=False))
+    table = led(table, curves.dropna(subset=["quality"]), PANEL)
     return table.sort_values([*PANEL, "rank", "label"]).reset_index(drop=True)
 
 
 def _summary(seeds: pd.DataFrame) -> dict[str, float]:
     whole = 100 * seeds["quality"].dropna()
-    pairs = 100 * seeds[["quality", "magnitude_quality"]].dropna()
-    nothing = (float("nan"), float("nan"))
-    area, half = mean_interval(whole) if len(whole) else nothing
-    gain, gain_half = paired_difference(*pairs.to_numpy().T) if len(pairs) else nothing
+    area, half = mean_interval(whole) if len(whole) else (float("nan"), float("nan"))
+    pairs, gain, gain_half = against_magnitude(seeds)
     return {
         **{"n": len(whole), "area": area, "area_ci95": half},
-        **{"pairs": len(pairs), "difference": gain, "difference_ci95": gain_half},
+        **{"pairs": pairs, "difference": gain, "difference_ci95": gain_half},
         **seeds[COSTS].mean(),
     }
 

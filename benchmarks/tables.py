@@ -1,6 +1,6 @@
 """The trade-off between quality and size: what methods achieve in each cell, over seeds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 import pandas as pd
@@ -32,9 +32,7 @@ def tradeoff(frame: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([frame, _dense(frame)], ignore_index=True)
     keys = [*CELL, "label"]
     table = pd.DataFrame([dict(zip(keys, key, strict=True)) | _summary(group) for key, group in rows.groupby(keys)])
-    said = {(*key, label): verdict for key, rows in frame.groupby(CELL) for label, verdict in verdicts(rows)}
-    found = [said.get(key) for key in table[keys].itertuples(index=False, name=None)]
-    table = table.assign(best=[v == "best" for v in found], tied=[v == "tied" for v in found])
+    table = led(table, frame, CELL)
     missing = _missing(table).assign(best=False, tied=False)
     return _sorted(pd.concat([table, missing], ignore_index=True) if len(missing) else table)
 
@@ -49,10 +47,7 @@ def _dense(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
     quality, half_width = mean_interval(100 * rows["quality"])
-    pairs = rows.dropna(subset=["magnitude_quality"])
-    difference = (float("nan"), float("nan"))
-    if len(pairs):
-        difference = paired_difference(100 * pairs["quality"], 100 * pairs["magnitude_quality"])
+    pairs, difference, difference_half_width = against_magnitude(rows)
     return {
         "n": len(rows),
         "rejected": rows["rejected"].sum(min_count=1),
@@ -60,10 +55,10 @@ def _summary(rows: pd.DataFrame) -> dict[str, float]:
         "achieved": rows["achieved"].mean(),
         "quality": quality,
         "quality_ci95": half_width,
-        "pairs": len(pairs),
+        "pairs": pairs,
         **dict(zip(("unrecovered", "unrecovered_ci95"), mean_interval(100 * rows["unrecovered"]), strict=True)),
-        "difference": difference[0],
-        "difference_ci95": difference[1],
+        "difference": difference,
+        "difference_ci95": difference_half_width,
         **rows[list(MEANS)].mean(),
         **dict(_latencies(rows)),
         **rows[list(COSTS)].mean(),
@@ -80,7 +75,20 @@ def _latencies(rows: pd.DataFrame) -> Iterator[tuple[str, float]]:
         yield f"control_{batch}", rows[f"control_{batch}"].mean()
 
 
-def verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def against_magnitude(rows: pd.DataFrame) -> tuple[int, float, float]:
+    """How many rows have a partner in magnitude pruning, and by how many points they differ: mean and half width."""
+    pairs = 100 * rows[["quality", "magnitude_quality"]].dropna()
+    return (len(pairs), *(paired_difference(*pairs.to_numpy().T) if len(pairs) else (float("nan"), float("nan"))))
+
+
+def led(table: pd.DataFrame, runs: pd.DataFrame, cell: Sequence[str]) -> pd.DataFrame:
+    """The table with `best` and `tied`: who leads, by `quality`, among the runs that agree in the columns `cell`."""
+    said = {(*key, label): verdict for key, rows in runs.groupby(list(cell)) for label, verdict in _verdicts(rows)}
+    found = [said.get(key) for key in table[[*cell, "label"]].itertuples(index=False, name=None)]
+    return table.assign(best=[v == "best" for v in found], tied=[v == "tied" for v in found])
+
+
+def _verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """In a cell, who is `best`: the highest mean, if it beats every other beyond chance; if not, who is `tied` for it.
 
     Paired t tests on shared seeds, adjusted for the number of others (Holm 1979), at 5 %.
