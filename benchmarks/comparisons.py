@@ -92,24 +92,28 @@ def correlations(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
     ranked: dict[str, dict[int, Ranks]] = {}
     for name, label, seed in rows[["id", "label", "seed"]].itertuples(index=False):
         if scores := records[name]["rounds"][0]["scores"]:
-            ranked.setdefault(label, {})[seed] = {group: _ranks(of) for group, of in scores.items() if len(of) > 2}
+            ranked.setdefault(label, {})[seed] = ranks(scores)
     labels = by_order(ranked)
     matrix = pd.DataFrame(np.nan, index=labels, columns=labels)
     for one, other in combinations_with_replacement(labels, 2):
-        shared = [_spearman(ranked[one][s], ranked[other][s]) for s in ranked[one].keys() & ranked[other].keys()]
+        shared = [spearman(ranked[one][s], ranked[other][s]) for s in ranked[one].keys() & ranked[other].keys()]
         matrix.loc[one, other] = matrix.loc[other, one] = mean(shared) if shared else np.nan
     return matrix
 
 
-def _ranks(scores: Sequence[float]) -> np.ndarray:
-    """Of mean zero and length one; zeros for constant scores, which rank nobody."""
-    ranks = stats.rankdata(scores)
-    ranks -= ranks.mean()
-    return ranks / (np.linalg.norm(ranks) or 1)
+def ranks(scores: Mapping[str, Sequence[float]]) -> Ranks:
+    """Of every group of at least three units, with mean zero and length one; zeros for constant scores."""
+    return {group: _centred(of) for group, of in scores.items() if len(of) > 2}
 
 
-def _spearman(one: Ranks, other: Ranks) -> float:
-    """The mean over groups of the correlation of ranks."""
+def _centred(scores: Sequence[float]) -> np.ndarray:
+    found = stats.rankdata(scores)
+    found -= found.mean()
+    return found / (np.linalg.norm(found) or 1)
+
+
+def spearman(one: Ranks, other: Ranks) -> float:
+    """The mean over groups of the correlation of ranks; constant scores rank nobody, and correlate with none."""
     found = [float(ranks @ other[group]) for group, ranks in one.items() if group in other]
     return mean(found) if found else float("nan")
 

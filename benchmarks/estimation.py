@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from scipy import stats
 
+from benchmarks.comparisons import ranks, spearman
 from benchmarks.figures import styles
 from benchmarks.frame import PANEL, SEPARATOR
 from benchmarks.statistics import mean_interval
@@ -77,7 +77,7 @@ def _distance(scores: Mapping[str, Sequence[float]], reference: Mapping[str, Seq
     pairs = [(np.array(scores[name]), np.array(reference[name])) for name in reference]
     return {
         "error": float(np.mean([np.linalg.norm(one - other) / np.linalg.norm(other) for one, other in pairs])),
-        "spearman": float(np.mean([stats.spearmanr(one, other).statistic for one, other in pairs])),
+        "spearman": spearman(ranks(scores), ranks(reference)),
     }
 
 
