@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
+from methods.estimators.estimate import Estimate, Play, Until, averaged, last, opposed, shares
 from methods.shards import each
 
 
@@ -25,5 +25,5 @@ def _parts(game: Play, players: int, seed: int, pairs: int) -> Iterator[tuple[in
 
 
 def _part(game: Play, coalitions: Tensor) -> tuple[int, Tensor]:
-    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(len(coalitions))
+    worths, opposite = opposed(game, coalitions)
     return len(coalitions), (worths - opposite).T @ (2 * coalitions - 1)

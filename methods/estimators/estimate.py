@@ -63,6 +63,12 @@ def shares(draws: int) -> Iterator[int]:
     return (draws * (i + 1) // parts - draws * i // parts for i in range(parts))
 
 
+def opposed(game: Play, coalitions: Tensor) -> tuple[Tensor, Tensor]:
+    """The worths (k, N) of coalitions (k, n), and those of their complements, in one call of the game."""
+    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(len(coalitions))
+    return worths, opposite
+
+
 def last(parts: Iterable[Part], estimate: Callable[[list[Part]], Estimate], until: Until | None, least: int = LEAST):
     """The estimate from all parts of a sample, or from as many as the stopping rule asks for, `least` or more."""
     taken: list[Part] = []

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.criterion import Impossible
-from methods.estimators.estimate import LEAST, PARTS, Estimate, Play, Until, last, shares
+from methods.estimators.estimate import LEAST, PARTS, Estimate, Play, Until, last, opposed, shares
 from methods.estimators.exact import exact
 from methods.shards import each
 
@@ -75,7 +75,7 @@ def _parts(game: Play, players: int, seed: int, pairs: int, gain: Tensor) -> Ite
 
 
 def _part(game: Play, coalitions: Tensor, gain: Tensor) -> Equations:
-    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).split(len(coalitions))
+    worths, opposite = opposed(game, coalitions)
     return equations(coalitions, worths, opposite, gain)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from methods.estimators.estimate import Estimate, Play, Until, averaged, last, shares
+from methods.estimators.estimate import Estimate, Play, Until, averaged, last, opposed, shares
 from methods.estimators.exact import exact
 from methods.shards import each
 
@@ -77,8 +77,8 @@ def _parts(game: Play, players: int, seed: int, pairs: int) -> Iterator[Pairs]:
 
 
 def _part(game: Play, coalitions: Tensor) -> Pairs:
-    worths, opposite = game(torch.cat([coalitions, 1 - coalitions])).double().split(len(coalitions))
-    return Pairs(coalitions, (worths - opposite) / 2)
+    worths, opposite = opposed(game, coalitions)
+    return Pairs(coalitions, (worths.double() - opposite.double()) / 2)
 
 
 def spread(players: int, count: int, generator: torch.Generator) -> Tensor:
