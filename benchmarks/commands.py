@@ -8,19 +8,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-CONF = Path(__file__).parents[1] / "conf"
+from benchmarks.mistakes import CONF
+
 LISTS = ("compression", "export", "analysis")  # axes on which there may be several choices, or none
-ELSEWHERE = (
-    "sweep",
-    "profile",
-    "keep",
-    "seed",
-    "results",
-    "force",
-    "device",
-    "memory",
-    "wandb",
-)  # told first, or not of the run
+# told first, or not of the run
+ELSEWHERE = ("sweep", "profile", "keep", "seed", "results", "force", "device", "memory", "wandb")
 
 
 def command(record: Mapping[str, Any]) -> str:

@@ -119,10 +119,11 @@ def _measure(
     becomes of the networks in compression and export.
     """
     samples, contention = measuring.latencies(networks, setup.example, **measuring.sampling(config["latency"]))
-    dense, pruned = (partial(setup.task.evaluate, networks[name], setup.data.test) for name in ("dense", "pruned"))
+    judge = partial(setup.task.evaluate, part=setup.data.test)
+    known = _cache(config, "judged", dense_parts).with_suffix(".json")
     judged = {
-        "dense": stages.recalled(_cache(config, "judged", dense_parts).with_suffix(".json"), dense),
-        "pruned": pruned(),
+        "dense": stages.recalled(known, lambda: judge(networks["dense"])),
+        "pruned": judge(networks["pruned"]),
     }
     measured = {
         name: {**metrics, **measuring.size(networks[name], setup.example), "latency": samples[name]}

@@ -52,10 +52,8 @@ class _Whole(nn.Module):
         directions = 2 if getattr(layer, "bidirectional", False) else 1
         made = getattr(layer, "proj_size", 0) or layer.hidden_size
         widths = (made, layer.hidden_size)  # of the states
-        self.stand_in, self.stand_in_closed = (
-            _closed(layer.input_size, made * directions),
-            nn.LayerNorm(made * directions),
-        )
+        self.stand_in = _closed(layer.input_size, made * directions)
+        self.stand_in_closed = nn.LayerNorm(made * directions)
         self.stand_in_read = nn.ModuleList(_closed(width, made * directions) for width in widths)
         self.stand_in_made = nn.ModuleList(_closed(made * directions, width) for width in widths)
         self.states = 2 if isinstance(layer, nn.LSTM | nn.LSTMCell) else 1
