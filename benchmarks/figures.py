@@ -154,7 +154,7 @@ def _legend(figure: Figure, first: Axes, looks: Mapping[str, Mapping[str, str]],
     for label, look in looks.items():
         first.plot([], [], label=label, **look, markersize=6, linewidth=1.6)
     if others:
-        first.plot([], [], color=OTHERS, linewidth=0.8, label=f"{others} others")
+        first.plot([], [], color=OTHERS, linewidth=0.8, label=f"{others} other{'s' * (others > 1)}")
     first.plot([], [], color="#CCCCCC", linewidth=4, label="Pareto front")
     first.plot([], [], color="black", linestyle="--", linewidth=1, label="dense")
     handles, labels = first.get_legend_handles_labels()

@@ -82,7 +82,6 @@ def results(tmp_path_factory):
 
 
 RESET = """() => {
-    location.hash = "";
     for (const [name] of FACETS) shut[name].clear();
     Object.assign(state.table, { by: null, down: false });
     for (const choice of document.querySelectorAll("select")) {
@@ -116,6 +115,8 @@ def opened(results):
 def page(opened):
     """The same, as it was when it was opened."""
     page, problems, asked = opened
+    page.evaluate("location.hash = ''")
+    page.wait_for_selector("#overview")  # which has no width while the page of a run is shown
     page.evaluate(RESET)
     page.wait_for_selector("#plot .main-svg")
     yield page

@@ -16,17 +16,19 @@ function titleOf(row, all) {
 function draw(rows, { quality, gain, points, page }) {
   const panels = panelsOf(rows), shown = panels.slice(page * AT_ONCE, (page + 1) * AT_ONCE);
   const wide = document.getElementById("plot").clientWidth;
-  const columns = Math.max(1, Math.min(shown.length, 3, Math.floor(wide / 330)));
-  const lines = Math.ceil(shown.length / columns), height = lines * (lines > 1 ? 310 : 430) + 60;
+  const names = legendOf(shown.flat(), wide);
+  const columns = Math.max(1, Math.min(shown.length, 3, Math.floor((wide - names.beside) / 330)));
+  const lines = Math.max(1, Math.ceil(shown.length / columns)), height = lines * (lines > 1 ? 310 : 430) + 60 + names.under;
   const layout = {
     height, margin: { l: 60, r: 10, t: 42, b: 48 }, hovermode: "closest", showlegend: true,
     font: { family: "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: 12, color: "#1c2024" },
-    legend: { orientation: "v", x: 1.01, y: 1, itemsizing: "constant", tracegroupgap: 0 }, annotations: [],
+    legend: { itemsizing: "constant", tracegroupgap: 0, ...(names.under ? { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" } : { orientation: "v", x: 1.01, y: 1 }) },
+    annotations: [],
   };
   const seen = new Set(), traces = [];
   shown.forEach((panel, place) => {
     const axis = place ? String(place + 1) : "";
-    axesOf(layout, axis, { place, columns, lines, panel, rows, quality, gain });
+    axesOf(layout, axis, { place, columns, lines, panel, rows, quality, gain, under: names.under });
     const found = points === "runs" ? single(panel, quality, gain) : means(panel, quality, gain);
     for (const trace of found) {
       const first = !seen.has(trace.legendgroup);
@@ -40,8 +42,17 @@ function draw(rows, { quality, gain, points, page }) {
   return panels.length;
 }
 
-function axesOf(layout, axis, { place, columns, lines, panel, rows, quality, gain }) {
-  const column = place % columns, line = Math.floor(place / columns), gap = 0.075, high = 95 / (layout.height - 90);
+// Beside the panels, or under them where long names would leave the panels no width: pixels that the names take there,
+// for which Plotly widens the margin by itself
+function legendOf(rows, wide) {
+  const labels = [...new Set(rows.map(row => row.label))];
+  const longest = 60 + 7 * Math.max("Pareto front".length, ...labels.map(label => label.length));
+  if (longest < 0.3 * wide) return { beside: longest, under: 0 };
+  return { beside: 0, under: 30 + 19 * Math.ceil((labels.length + 2) / Math.max(1, Math.floor(wide / longest))) };
+}
+
+function axesOf(layout, axis, { place, columns, lines, panel, rows, quality, gain, under }) {
+  const column = place % columns, line = Math.floor(place / columns), gap = 0.075, high = 95 / (layout.height - 90 - under);
   const width = (1 - gap * (columns - 1)) / columns, tall = (1 - high * (lines - 1)) / lines;
   const left = column * (width + gap), top = 1 - line * (tall + high);
   const looks = { gridcolor: "#e4e4e4", zeroline: false, automargin: true, linecolor: "#8a929c", showline: true, ticks: "outside", ticklen: 3 };
