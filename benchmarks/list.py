@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.mistakes import CONF
-from methods import costs, groups
+from methods import costs, dependencies
 from methods.attention import separate
 
 SIZES = (32, 64, 224)  # of images, tried in turn
@@ -38,7 +38,7 @@ def coverage(name: str) -> str:
     config = OmegaConf.load(CONF / "model" / f"{name}.yaml")
     assert isinstance(config, DictConfig)
     model, example = _built(config)
-    found = groups.find(model, example)
+    found = dependencies.find(model, example)
     share = costs.coverage(costs.unit_cost(model, found, example, "parameters"))
     parameters = sum(p.numel() for p in model.parameters())
     return (

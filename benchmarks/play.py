@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmarks.data import Data
 from benchmarks.sampling import generator
 from benchmarks.tasks import Task
-from methods import groups
+from methods import dependencies
 from methods.game import Evidence, Game, Worth
 from methods.groups import Group
 
@@ -33,7 +33,7 @@ def played(
     Raises ValueError for a group that the network does not have.
     """
     model, evidence = task.evidence(networks["dense"], data.validation, examples, seed)
-    chosen = _chosen(groups.find(model, evidence.inputs[:2]), group)
+    chosen = _chosen(dependencies.find(model, evidence.inputs[:2]), group)
     numbers = generator("orders", seed)
     entering = torch.stack([torch.randperm(chosen.size, generator=numbers) for _ in range(orders)])
     worths = _worths(model, chosen, worth, evidence, entering)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from methods import costs, groups, sparsity, surgery
+from methods import costs, dependencies, sparsity, surgery
 from methods.costs import Cost
 
 
@@ -22,7 +22,7 @@ class Granularity(Protocol):
 class Unit:
     """Channels and neurons, physically removed: the network becomes smaller and faster."""
 
-    find = staticmethod(groups.find)
+    find = staticmethod(dependencies.find)
     cost = staticmethod(costs.unit_cost)
     remove = staticmethod(surgery.remove)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,6 +101,6 @@ def _narrow(layer: nn.Module, shape: torch.Size, outs: int, ins: int) -> tuple[n
 
 def _write(path: Path, known: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
     partial.write_text(json.dumps(known, indent=1))
     os.replace(partial, path)

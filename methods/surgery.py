@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch_pruning import ops
 from torch_pruning.pruner.function import PrunerBox
 
-from methods import groups as grouping
-from methods import recurrent
+from methods import dependencies, recurrent
 from methods.attention import Attention
 from methods.groups import LAST, WRITERS, Group, Slice, weight_of
 
@@ -174,7 +173,7 @@ def load(path: Path, dense: nn.Module, example: Tensor) -> tuple[nn.Module, tupl
         with safe_open(path, framework="pt") as file:
             kept = {name: torch.tensor(ids) for name, ids in json.loads(file.metadata()["kept"]).items()}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        groups = grouping.find(dense, example) if kept else ()
+        groups = dependencies.find(dense, example) if kept else ()
         model, groups = remove(dense, groups, kept)
         fill(model, weights)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -9,8 +9,8 @@ from torchvision import models
 from torchvision.models.vgg import make_layers
 
 from benchmarks.models import convnet, lenet5, mlp, resnet20
-from methods import groups
-from methods.groups import Group
+from methods import dependencies
+from methods.groups import NORMS, Group
 
 SMALL = ("mlp", "lenet5", "convnet", "resnet20")
 TORCHVISION = ("resnet18", "vgg11_bn", "densenet121", "mobilenet_v2", "efficientnet_b0")
@@ -43,7 +43,7 @@ def network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
     torch.manual_seed(0)
     x = torch.randn(4, 3, 16, 16) if name in SMALL else torch.randn(4, 3, 32, 32)
     model = calibrated((BUILDERS.get(name) or getattr(models, name))(num_classes=10), x)
-    return model, x, groups.find(model, x)
+    return model, x, dependencies.find(model, x)
 
 
 def calibrated(model: nn.Module, x: Tensor) -> nn.Module:
@@ -51,7 +51,7 @@ def calibrated(model: nn.Module, x: Tensor) -> nn.Module:
     model.eval()(x)
     head = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     nn.init.normal_(head.weight, std=head.weight[0].numel() ** -0.5)
-    norms = [m for m in model.modules() if isinstance(m, groups.NORMS)]
+    norms = [m for m in model.modules() if isinstance(m, NORMS)]
     for norm in norms:
         norm.train().reset_running_stats()
         norm.momentum = None  # the plain average of all batches

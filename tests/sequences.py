@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
-from methods import groups
+from methods import dependencies
 from methods.attention import Attention, separate
 from methods.groups import Group
 
@@ -92,7 +92,7 @@ def sequence_network(name: str) -> tuple[nn.Module, Tensor, tuple[Group, ...]]:
     x = torch.randn(4, 3, 16, 16) if name == "vit" else torch.randint(1, 11, (4, 7))
     if name == "encoder":
         x[:2, -2:] = 0
-    return model, x, groups.find(model, x)
+    return model, x, dependencies.find(model, x)
 
 
 def targets_of(model: nn.Module, x: Tensor) -> Tensor:

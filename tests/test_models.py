@@ -9,9 +9,9 @@ from torch import nn
 
 from benchmarks.list import _built
 from benchmarks.mistakes import CONF
-from methods import groups, surgery
+from methods import dependencies, surgery
 from methods.game import Evidence, Game
-from methods.groups import Group
+from methods.groups import NORMS, Group
 from tests.networks import calibrated, difference
 from tests.test_list import MODELS, SLOW
 from tests.test_parts import coalitions_of, error
@@ -27,9 +27,9 @@ def alive(name: str) -> tuple[nn.Module, torch.Tensor, tuple[Group, ...]]:
     for parameter in model.parameters():
         if parameter.dim() > 1 and parameter.requires_grad and not parameter[0].std() > 1e-6:
             nn.init.normal_(parameter, std=0.1)  # ConvNeXt's scales and a ViT's head begin at nothing
-    has_norms = any(isinstance(layer, groups.NORMS) for layer in model.modules())
+    has_norms = any(isinstance(layer, NORMS) for layer in model.modules())
     model = calibrated(model, x) if has_norms else model.eval()
-    return model, x, groups.find(model, x)
+    return model, x, dependencies.find(model, x)
 
 
 EVERY = pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods import groups, worth
+from methods import dependencies, worth
 from methods.forward import InParts, Plain
 from methods.game import Evidence, Game
 from methods.parts import NOBODY, cut
@@ -136,7 +136,7 @@ def odd_game(kind: type[nn.Module]) -> Game:
     torch.manual_seed(0)
     x = torch.randn(4, 3, 16, 16)
     model = calibrated(kind(), x)
-    return Game(model, groups.find(Odd().eval(), x)[0], worth.margin, Evidence(x, TARGETS))
+    return Game(model, dependencies.find(Odd().eval(), x)[0], worth.margin, Evidence(x, TARGETS))
 
 
 def test_hard_networks_are_cut_right():
@@ -179,14 +179,14 @@ def test_too_little_memory_is_said_before_work_is_done():
 PEAK = """
 import resource, sys, torch
 from benchmarks.models import convnet
-from methods import groups, worth
+from methods import dependencies, worth
 from methods.game import Evidence, Game
 torch.set_num_threads(1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 x, y = torch.randn(1024, 3, 32, 32), torch.arange(1024) % 10
 model = convnet(10).eval()
 model(x[:2])
-group = groups.find(model, x[:2])[0]
+group = dependencies.find(model, x[:2])[0]
 Game(model, group, worth.margin, Evidence(x[:8], y[:8]))(torch.ones(16, 16).tril())
 before = peak()
 game = Game(model, group, worth.margin, Evidence(x, y), memory=float(sys.argv[1]) * 2**20)

@@ -11,7 +11,7 @@ from benchmarks.cartpole import LONGEST, Transitions, cartpole, episodes
 from benchmarks.models import mlp
 from benchmarks.q_learning import QLearning, Rollout, episode_return, negative_td_error
 from benchmarks.training import Recipe
-from methods import aggregate, groups, surgery
+from methods import aggregate, dependencies, surgery
 from methods.game import Evidence
 from methods.taylor import taylor
 from tests.test_surgery import draw_kept, masks
@@ -55,7 +55,7 @@ def test_returns_are_those_of_single_episodes(act):
 @torch.no_grad()
 def test_masked_is_removed_for_whole_episodes():
     network, starts = policy(), DATA.validation.draw(8, 0)[0]
-    found = groups.find(network, starts)
+    found = dependencies.find(network, starts)
     kept = draw_kept(found, 1, 0.5)
     small, _ = surgery.remove(network, found, kept)
     player = Rollout(network)
@@ -95,7 +95,7 @@ def test_whole_episodes_as_evidence_have_no_derivative():
     asked, evidence = task.evidence(network, DATA.validation, 4, seed=0)
     assert torch.equal(episode_return(asked(evidence.inputs), evidence.targets), asked(evidence.inputs))
     with pytest.raises(ValueError, match="taylor needs a worth with a derivative"):
-        found = groups.find(network, evidence.inputs)
+        found = dependencies.find(network, evidence.inputs)
         taylor(asked, found, Evidence(*evidence), worth=episode_return, aggregate=aggregate.mean)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from benchmarks import measuring
-from methods import costs, groups, surgery, worth
+from methods import costs, dependencies, surgery, worth
 from methods.attention import Attention, separate
 from methods.game import Evidence, Game
 from methods.recurrent import masking
@@ -99,7 +99,7 @@ def test_attention_with_padding_is_played_in_parts():
 
     torch.manual_seed(0)
     model, x = Padded().eval(), torch.tensor([[0, 0, 3, 4], [0, 1, 2, 3], [4, 3, 2, 1]])
-    game = Game(model, groups.find(model, x), worth.margin, Evidence(x, targets_of(model, x)))
+    game = Game(model, dependencies.find(model, x), worth.margin, Evidence(x, targets_of(model, x)))
     assert game.parts is not None and error(game, coalitions_of(game.players)) < 1e-4
 
 
@@ -132,7 +132,7 @@ ZEROS = (torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))  # of a size that no surger
 def test_recurrent_layers_whose_units_cannot_leave_are_left_alone(options, left):
     torch.manual_seed(0)
     model, x = Stack(batch_first=True, **options).eval(), torch.randn(4, 5, 5)
-    found = groups.find(model, x)
+    found = dependencies.find(model, x)
     assert {group.name for group in found} == left
     small, groups_left = surgery.remove(model, found, {group.name: group.ids[1:] for group in found})
     counts = np.array([len(group.ids) for group in groups_left])
@@ -175,7 +175,7 @@ def test_cells_and_layers_without_gates_are_left_alone_which_is_told(build):
     torch.manual_seed(0)
     model, x = build().eval(), torch.randn(3, 4, 5)
     with pytest.warns(UserWarning, match=r"left whole in \w+: .*enter \(it meets (\w+Cell cell|RNN layer)\)"):
-        found = groups.find(model, x)
+        found = dependencies.find(model, x)
     assert [group.name for group in found] == ["middle"]
     small, left = surgery.remove(model, found, {"middle": torch.tensor([1, 4])})
     with surgery.masked(model, found, {"middle": torch.tensor([0.0, 1, 0, 0, 1, 0, 0, 0])}):
@@ -203,7 +203,7 @@ class Started(nn.Module):
 def test_a_state_of_layers_that_stay_whole_stays_too(options):
     model, x = Started(**options).eval(), torch.randn(3, 4, 5)
     with pytest.warns(UserWarning, match=r"state \(it meets GRU layer\)"):
-        found = groups.find(model, x)
+        found = dependencies.find(model, x)
     assert {group.name for group in found} == {"middle", "side"}
     small, _ = surgery.remove(model, found, {group.name: group.ids[1:] for group in found})
     assert small(x).shape == (3, 2)
@@ -211,7 +211,7 @@ def test_a_state_of_layers_that_stay_whole_stays_too(options):
 
 def test_where_the_examples_are_must_be_known():
     model, x = Stack().eval(), torch.randn(4, 4, 5)
-    found = groups.find(model, x)
+    found = dependencies.find(model, x)
     with (
         surgery.masked(model, found, {"stack": torch.ones(4, 6)}),
         pytest.raises(ValueError, match="needs examples first: make its layers with batch_first=True"),
@@ -230,7 +230,7 @@ def test_packed_sequences_are_refused():
             return self.head(self.first(packed)[1][0])
 
     with pytest.raises(ValueError, match="packed sequences have no units to leave out: pad texts on the left"):
-        groups.find(Packed(), torch.randn(2, 4, 5))
+        dependencies.find(Packed(), torch.randn(2, 4, 5))
 
 
 def test_a_recurrent_layer_takes_one_mask_at_a_time():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import measuring
-from methods import aggregate, costs, groups, surgery, worth
+from methods import aggregate, costs, dependencies, surgery, worth
 from methods.game import Evidence, Game
 from methods.magnitude import magnitude
 from methods.taylor import taylor
@@ -50,7 +50,7 @@ def test_masked_at_the_readers_is_removed(name, seed, share):
     assert difference(masked, small(x)) < 1e-4
     assert difference(masked, surgery.zeroed(model, found, kept)(x)) < 1e-4
     assert difference(model(x), sequence_network(name)[0](x)) == 0
-    assert [[s.index.tolist() for s in g.slices] for g in groups.find(small, x)] == [
+    assert [[s.index.tolist() for s in g.slices] for g in dependencies.find(small, x)] == [
         [s.index.tolist() for s in g.slices] for g in left
     ]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
-from methods import groups, surgery
+from methods import dependencies, surgery
 from methods.forward import Plain
 from methods.game import Evidence, Game
 from methods.worth import margin
@@ -80,7 +80,7 @@ def test_two_rounds_equal_one_and_ids_stay_those_of_the_dense_network(name, seed
 def test_groups_after_surgery_are_those_that_a_new_trace_finds(name):
     model, x, found = network(name)
     small, left = surgery.remove(model, found, draw_kept(found, 1, 0.5))
-    traced = groups.find(small, x)
+    traced = dependencies.find(small, x)
     assert [g.name for g in traced] == [g.name for g in left]
     for ours, theirs in zip(left, traced, strict=True):
         assert all(
@@ -95,7 +95,7 @@ def test_the_network_passed_in_is_never_modified(name):
     model = deepcopy(model).train()
     next(model.parameters()).requires_grad_(False)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    found = groups.find(model, x)
+    found = dependencies.find(model, x)
     with surgery.masked(model, found, {found[0].name: torch.zeros(found[0].size)}):
         pass
     surgery.remove(model, found, draw_kept(found, 0, 0.5))
@@ -127,7 +127,7 @@ def test_grouped_convolutions_and_layer_norms_are_not_players_and_the_law_holds_
     for build, smallest in ((models.regnet_y_400mf, 0.01), (models.convnext_tiny, 0.01)):
         x = torch.randn(2, 3, 32, 32)
         model = calibrated(build(num_classes=10), x)
-        found = groups.find(model, x)
+        found = dependencies.find(model, x)
         kept = {g.name: g.ids[: max(1, g.size // 2)] for g in found}
         small, _ = surgery.remove(model, found, kept)
         with torch.no_grad(), surgery.masked(model, found, masks(found, kept)):
@@ -143,7 +143,7 @@ def test_the_law_and_the_game_hold_on_families_that_no_configuration_names(name)
     x = torch.randn(4, 3, 64, 64)
     model = calibrated(getattr(models, name)(num_classes=10), x)
     with torch.enable_grad():
-        found = groups.find(model, x)
+        found = dependencies.find(model, x)
     kept = draw_kept(found, 0, 0.5)
     small, _ = surgery.remove(model, found, kept)
     with surgery.masked(model, found, masks(found, kept)):
@@ -158,7 +158,7 @@ def test_the_law_and_the_game_hold_on_families_that_no_configuration_names(name)
 def test_what_is_left_whole_is_told():
     model, x = models.regnet_y_400mf(num_classes=10).eval(), torch.randn(2, 3, 32, 32)
     with pytest.warns(UserWarning, match=r"left whole in RegNet: Conv2d trunk_output\.block1\S+ \(its units stay"):
-        groups.find(model, x)
+        dependencies.find(model, x)
 
 
 def test_bare_parameters_are_told():
@@ -172,18 +172,18 @@ def test_bare_parameters_are_told():
             return self.head(self.second(self.first(x).relu() * self.scale).relu())
 
     with pytest.warns(UserWarning, match=r"left whole in Scaled: first \(it meets parameter scale\)"):
-        assert [group.name for group in groups.find(Scaled(), torch.randn(3, 5))] == ["second"]
+        assert [group.name for group in dependencies.find(Scaled(), torch.randn(3, 5))] == ["second"]
 
 
 @pytest.mark.parametrize(("family", "name"), [("shufflenet_v2_x0_5", "ShuffleNetV2"), ("swin_t", "SwinTransformer")])
 def test_channels_that_cannot_be_followed_are_told_in_one_line(family, name):
     with pytest.raises(ValueError, match=f"Torch-Pruning cannot follow the channels of {name}"):
-        groups.find(models.get_model(family, num_classes=10).eval(), torch.randn(2, 3, 64, 64))
+        dependencies.find(models.get_model(family, num_classes=10).eval(), torch.randn(2, 3, 64, 64))
 
 
 def test_nothing_to_prune():
     with pytest.raises(ValueError, match="Linear has no units to prune"):
-        groups.find(nn.Linear(4, 2), torch.randn(1, 4))
+        dependencies.find(nn.Linear(4, 2), torch.randn(1, 4))
 
 
 RELOAD = """

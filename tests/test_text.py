@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from benchmarks import downloads, text
 from benchmarks.sequences import gpt, gru, lstm, text_transformer
 from benchmarks.text import PADDING, UNKNOWN, RunningText
-from methods import groups
+from methods import dependencies
 from tests.datasets import error_of, load
 
 CLASSES = (("good", "great", "fine"), ("bad", "poor", "awful"))
@@ -147,6 +147,6 @@ def test_padding_is_not_seen():
 @pytest.mark.parametrize("build", [lstm, gru])
 def test_recurrent_networks_have_hidden_units(build):
     model = build(3, 11, embedding=6, hidden=9)
-    (group,) = groups.find(model, torch.randint(11, (2, 5)))
+    (group,) = dependencies.find(model, torch.randint(11, (2, 5)))
     assert group.name == "recurrent" and group.size == 9
     assert {(s.layer, s.side) for s in group.readers} == {("recurrent", "hidden"), ("head", "in")}

@@ -17,7 +17,7 @@ from benchmarks import schema, stages
 from benchmarks.bench import others
 from benchmarks.identity import dense_parts, identity
 from benchmarks.preparation import build, load
-from methods import groups
+from methods import dependencies
 from methods.estimators import bandit, banzhaf, exact, kernel, permutation, surrogate, truncated
 from methods.game import Evidence, Game
 from methods.groups import Group
@@ -72,7 +72,7 @@ def contests(name: str, results: Path) -> Iterator[Contest]:
     """The games of some groups of a network that is trained on the digits, or recalled."""
     model, evidence = trained(name, results)
     traced = trace(model)
-    found = {group.name: group for group in groups.find(model, evidence.inputs[:2])}
+    found = {group.name: group for group in dependencies.find(model, evidence.inputs[:2])}
     for group, permutations in CONTESTS[name].items():
         game = Game(traced, found[group], negative_cross_entropy, evidence)
         estimate = (

@@ -12,7 +12,7 @@ from torchvision.models import vgg11_bn
 
 from benchmarks import models
 from benchmarks.bench.peers import Peer, on_a_cached_prefix, on_a_hook, sample
-from methods import groups
+from methods import dependencies
 from methods.game import Evidence, Game
 from methods.groups import Group
 from methods.tracing import Traced, trace
@@ -42,7 +42,7 @@ def cells(name: str) -> Iterator[Cell]:
     evidence = Evidence(torch.randn(EXAMPLES, *shape), torch.arange(EXAMPLES) % 10)
     model.eval()(evidence.inputs[:2])
     traced = trace(model)
-    for group in groups.find(model, evidence.inputs[:2]):
+    for group in dependencies.find(model, evidence.inputs[:2]):
         yield name, group.name, *_cell(model, traced, group, evidence)
 
 
