@@ -36,12 +36,12 @@ class Teacher:
 def softened(outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
     """T² · KL(teacher ‖ student) of the softmax of logits (B, …, classes) at temperature T, mean over B, …
 
-    Hinton et al. 2015, section 2.1: T² keeps gradients as large as those of the targets.
+    Hinton et al. 2015, section 2: T² keeps gradients as large as those of the targets.
     """
     student, teacher = ((logits / temperature).log_softmax(-1).flatten(0, -2) for logits in (outputs, taught))
     return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
 def regression(outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
-    """The mean squared error to the teacher's outputs (B, …), which know no temperature (Ba & Caruana 2014, eq. 1)."""
+    """The mean squared error to the teacher's outputs (B, …) (Ba & Caruana 2014, section 2.2): no temperature."""
     return F.mse_loss(outputs, taught)

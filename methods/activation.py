@@ -51,7 +51,7 @@ def share_of_nonzeros(maps: Tensor) -> Tensor:
 
 
 def mean_size(maps: Tensor) -> Tensor:
-    """The mean absolute activation (Molchanov et al. 2017, section 2.2: "activation")."""
+    """The mean absolute activation; after a ReLU the mean (Molchanov et al. 2017, section 2.2: "activation")."""
     return maps.abs().flatten(2).mean(dim=2)
 
 

@@ -25,6 +25,6 @@ def half_mean_square(values: Tensor) -> Tensor:
     """Half the mean square over examples: (N, n) to (n,).
 
     Of derivatives, that is the second-order Taylor term with the diagonal Fisher information for the Hessian (Theis et
-    al. 2018, eq. 6; Liu et al. 2021, eq. 10).
+    al. 2018; Liu et al. 2021, eq. 3).
     """
     return values.square().mean(dim=0) / 2

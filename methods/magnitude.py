@@ -34,7 +34,7 @@ def _lamp(squares: Tensor) -> Tensor:
 
 def fpgm(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0) -> Scores:
     """The sum of distances from a unit's weights to those of the others: small near the geometric median, where others
-    can stand in for it (He et al. 2019, eq. 8)."""
+    can stand in for it (He et al. 2019, eq. 4 of the authors' revised version)."""
     require_units(groups)
     rows = {group.name: group.written(model) for group in groups}
     return Scores({name: torch.cdist(of_unit, of_unit).sum(dim=1).cpu() for name, of_unit in rows.items()})
@@ -43,7 +43,7 @@ def fpgm(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0
 def bn_scale(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int = 0) -> Scores:
     """The size of the BatchNorm scale of each unit, over the norms it passes: |γ| (Liu et al. 2017, of their eq. 2).
 
-    The paper (network slimming) trains with an L1 penalty on γ; here networks are trained alike for all criteria.
+    The paper (network slimming) trains with an L1 penalty on γ (eq. 1); here all criteria share one training.
     Raises ValueError for a group without BatchNorm, as its units would have no score.
     """
     require_units(groups)

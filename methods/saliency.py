@@ -22,7 +22,7 @@ Saliency = dict[str, Tensor]  # in the shape of each weight, by its name
 def snip(
     model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, worth: Worth, batch: int = 256
 ) -> Scores:
-    """|g ⊙ w|, with the gradient g of the mean worth (Lee et al. 2019, eq. 4; without its normalisation)."""
+    """|g ⊙ w|, with the gradient g of the mean worth (Lee et al. 2019, eq. 6, without its normalisation)."""
     model, weights = _plain(model)
     gradients = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):

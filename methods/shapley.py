@@ -29,6 +29,7 @@ def shapley(
 ) -> Scores:
     """Each unit's Shapley value in the game of its group, aggregated over the examples of the evidence.
 
+    Shapley 1953; as a criterion of pruning, Ancona et al. 2020.
     `estimator` is one of methods.estimators; `memory` bounds what a game keeps, in bytes, in each of the processes that
     are its `workers`. Values do not depend on how many there are.
     """

@@ -20,8 +20,8 @@ CASES = {
     "steps": ["model=mlp", "seed=0", "estimator.samples=1", "compression=[int8_dynamic]"],
     "tasks": ["task=reconstruction", "dataset=digits", "training=digits", "method=magnitude", "seed=0"],
     "resnet56": [*NETWORKS, "method=fpgm", "seed=0"],
-    "deployment": [*NETWORKS, "compression=int8_dynamic"],
-    "deployment_text": ["task=image_classification", *NETWORKS],
+    "deployment": [*NETWORKS, "compression=int8_dynamic", "seed=0"],
+    "deployment_text": ["task=image_classification", *NETWORKS, "seed=0"],
 }
 
 

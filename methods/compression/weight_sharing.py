@@ -16,7 +16,7 @@ LARGEST = 256  # codebook that an index of one byte can address
 def shared(model: nn.Module, *, bits: int) -> nn.Module:
     """A copy of `model` in which every weight matrix or kernel has at most 2^bits distinct values.
 
-    k-means with linear initialisation (Han et al. 2016, section 3); zeros stay zeros, at the cost of one value.
+    k-means with linear initialisation (Han et al. 2016, section 3.2); zeros stay zeros, at the cost of one value.
     Raises ValueError for bits that a byte does not hold.
     """
     if not 1 <= bits <= 8:

@@ -10,10 +10,10 @@ from methods.shards import each
 
 
 def banzhaf(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
-    """Banzhaf values from p = max(1, samples · n // 2) uniform coalitions and their complements: 2 · p evaluations.
+    """Banzhaf values (Banzhaf 1965) from p = max(1, samples · n // 2) uniform coalitions and their complements.
 
-    Every coalition serves every player (maximum sample reuse, Wang & Jia 2023). Unbiased; unlike Shapley values they do
-    not sum to v(all) − v(none).
+    2 · p evaluations. Every coalition serves every player (maximum sample reuse, Wang & Jia 2023). Unbiased; unlike
+    Shapley values they do not sum to v(all) − v(none).
     """
     return last(_parts(game, players, seed, max(1, samples * players // 2)), averaged, until)
 

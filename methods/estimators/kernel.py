@@ -32,7 +32,8 @@ class Equations(NamedTuple):
 def kernel(game: Play, players: int, seed: int, *, samples: int = 25, until: Until | None = None) -> Estimate:
     """Shapley values by regression on p = (samples · n − 2) // 2 random coalitions and their complements.
 
-    Sizes are uniform, which is leverage-score sampling, and weights make up for it (Musco & Witter 2025, algorithm 1).
+    Sizes are uniform, which is leverage-score sampling, and weights make up for it (Musco & Witter 2025, algorithm 1,
+    here with replacement).
     2 + 2 · p evaluations, or all 2^n coalitions if these are fewer. For each example the values sum to v(all) −
     v(none). Nearly unbiased. Raises ValueError when there are too few samples for a regression.
     """
