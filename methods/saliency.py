@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from methods.criterion import Impossible, Scores
@@ -40,6 +41,7 @@ def grasp(
     Hg is that of the mean worth over each batch, averaged over batches; the sign of the worth cancels.
     """
     model, weights = _plain(model)
+    _replace(model, nn.Hardsigmoid, _Hardsigmoid)
     products = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
         with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no second derivative
@@ -58,9 +60,7 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     Raises ValueError for outputs without a derivative.
     """
     model, weights = _plain(model, torch.double)
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.ReLU6):
-            model.set_submodule(name, nn.ReLU())  # clipping would stop the flow
+    _replace(model, nn.ReLU6, nn.ReLU)  # clipping would stop the flow
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.abs_()
@@ -72,6 +72,18 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     gradients = torch.autograd.grad(flow, list(weights.values()))
     saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(weights.items(), gradients, strict=True)}
     return _scores(groups, saliency, evaluations=1)
+
+
+def _replace(model: nn.Module, kind: type[nn.Module], other: Callable[[], nn.Module]) -> None:
+    for name in [name for name, layer in model.named_modules() if isinstance(layer, kind)]:
+        model.set_submodule(name, other())
+
+
+class _Hardsigmoid(nn.Module):
+    """That of torch, whose gradient has no derivative, as one that has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu6(x + 3) / 6
 
 
 def wanda(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0, *, batch: int = 256) -> Scores:

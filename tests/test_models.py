@@ -1,15 +1,23 @@
-"""Every model in conf/model obeys the law, masked is removed, and its games in parts are those of the whole network."""
+"""Every model in conf/model obeys the law, masked is removed; its games in parts are those of the whole network."""
 
+import re
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import product
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from benchmarks import schema
 from benchmarks.list import _built
 from benchmarks.mistakes import CONF
+from benchmarks.rehearsal import _pair
 from methods import dependencies, surgery
+from methods.criterion import Impossible
 from methods.game import Evidence, Game
 from methods.groups import NORMS, Group
 from tests.networks import calibrated, difference
@@ -32,6 +40,26 @@ def alive(name: str) -> tuple[nn.Module, torch.Tensor, tuple[Group, ...]]:
     return model, x, dependencies.find(model, x)
 
 
+def first_number(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """A worth that any output has."""
+    outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+    return outputs.flatten(1)[:, 0]
+
+
+@lru_cache
+def criteria() -> dict[str, Callable]:
+    """That of every method in conf, of the fewest evaluations."""
+    schema.register()
+    with initialize(config_path="../conf", version_base="1.3"):
+        return {name: _criterion(compose("run", [f"method={name}", "estimator.samples=1"])) for name in METHODS}
+
+
+def _criterion(config: DictConfig) -> Callable:
+    OmegaConf.update(config, "worth", {"_target_": "tests.test_models.first_number", "_partial_": True}, merge=False)
+    return instantiate(config.method.criterion)
+
+
+METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 EVERY = pytest.mark.parametrize(
     "name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MODELS], scope="module"
 )
@@ -53,10 +81,6 @@ def test_masked_at_the_readers_is_removed(name):
 @pytest.mark.filterwarnings("ignore:left whole", "ignore:every coalition of Recurrent")
 def test_worths_are_those_of_plain_forward_passes(name):
     model, x, found = alive(name)
-
-    def first_number(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return outputs.flatten(1)[:, 0]
-
     for group in (found[0], found[-1]):
         game = Game(model, group, first_number, Evidence(x, torch.zeros(len(x))))
         assert (game.parts is None) == (name in ("lstm", "gru"))
@@ -73,3 +97,27 @@ def test_what_is_saved_is_loaded(name, tmp_path):
         again, _ = surgery.load(tmp_path / "saved.safetensors", model, x)
         with torch.no_grad():
             assert torch.equal(again(x), one(x))
+
+
+DEEP = ("cifar_resnet32", "cifar_resnet56", "densenet40", "vgg11_bn_32", "vgg16_bn_32")
+REASONS = "finds no BatchNorm|no rule for what a recurrent layer reads|tokens have none"
+
+
+def _pairs() -> Iterator:
+    """All pairs; slow are those of deep networks that smaller ones of their kind show."""
+    for name, method in product(MODELS, METHODS):
+        yield pytest.param(name, method, marks=pytest.mark.slow if name in (*SLOW, *DEEP) else ())
+
+
+@pytest.mark.parametrize(("name", "method"), _pairs())
+@pytest.mark.filterwarnings("ignore:left whole", "ignore:every coalition of Recurrent")
+def test_every_criterion_scores_two_units_of_every_model(name, method):
+    """Or it says why it cannot."""
+    model, x, found = alive(name)
+    few = {group.name: _pair(group) for group in (found[0], found[-1])}
+    try:
+        scores = criteria()[method](model, [*few.values()], Evidence(x, torch.zeros(len(x))), 0).by_group
+    except Impossible as impossible:
+        assert re.search(REASONS, str(impossible))
+    else:
+        assert {group: values.isfinite().sum() for group, values in scores.items()} == dict.fromkeys(few, 2)

@@ -249,3 +249,10 @@ def test_groups_share_out_their_values():
     assert sum(float(s.sum()) for s in scores.values()) == pytest.approx(float(every - none), rel=1e-4)
     first, norms = scores[found[0].name], magnitude.magnitude(model, found).by_group[found[0].name]
     assert torch.allclose(first / first.sum(), norms / norms.sum())
+
+
+def test_a_hardsigmoid_with_two_derivatives_is_that_of_torch():
+    x = torch.linspace(-5, 5, 101, requires_grad=True)
+    [slope] = torch.autograd.grad(saliency._Hardsigmoid()(x).sum(), x, create_graph=True)
+    assert torch.allclose(saliency._Hardsigmoid()(x), nn.functional.hardsigmoid(x), atol=1e-6)
+    assert torch.autograd.grad((slope * x).sum(), x)[0].isfinite().all()
