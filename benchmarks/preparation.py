@@ -98,7 +98,7 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
         try:
             with torch.no_grad():
                 network(example)  # lazy layers take their shapes from it
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f"{config['model']['network']['_target_']} cannot take inputs of {tuple(example.shape[1:])} "
                 f"({str(error).splitlines()[0]}): choose another model or resize them with dataset.size"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from captum.attr import LayerConductance
+from captum.attr import LayerConductance, LayerDeepLift
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
@@ -24,13 +24,14 @@ def attribution(
     worth: Worth,
     aggregate: Callable[[Tensor], Tensor],
     method: type,
-    batch: int = 64,
+    batch: int = 32,
 ) -> Scores:
     """What `method`, one of captum.attr's layer attributions, ascribes to each unit, against an input of zeros.
 
     Sums over the unit's channels, their positions and its readers, for each example, then the aggregate.
     LayerConductance: Dhamdhere et al. 2019, total conductance; LayerIntegratedGradients: Sundararajan et al. 2017,
     eq. 1; LayerDeepLift: Shrikumar et al. 2017, section 3.5.2 (the rescale rule).
+    `batch` bounds the points that pass the network at once: examples at steps of their way from zero.
     Raises ValueError for a network that cannot be traced, as rules for single layers need each ReLU to be one;
     for conductance of tokens; for layers that read their own past.
     """
@@ -42,12 +43,23 @@ def attribution(
             "conductance follows a line of inputs, and tokens have none: choose method=integrated_gradients"
         )
     player = _Player(model, worth)
-    parts = list(zip(evidence.inputs.split(batch), evidence.targets.split(batch), strict=True))
+    size, bound = _at_once(method, batch)
+    parts = list(zip(evidence.inputs.split(size), evidence.targets.split(size), strict=True))
     scores = {}
     for group in groups:
-        by_reader = [torch.cat([_attributed(method, player, r, *part) for part in parts]) for r in group.readers]
+        by_reader = [
+            torch.cat([_attributed(method, player, r, *part, **bound) for part in parts]) for r in group.readers
+        ]
         scores[group.name] = aggregate(torch.stack(by_reader).sum(dim=0)).float().cpu()
     return Scores(scores, evaluations=sum(len(group.readers) for group in groups))
+
+
+def _at_once(method: type, batch: int) -> tuple[int, dict[str, int]]:
+    """How many examples are asked about at once, and Captum's bound on the points on their ways from zero.
+
+    Few examples with many steps each, for a pass of conductance begins at the step where the last one ended.
+    """
+    return (batch, {}) if method is LayerDeepLift else (max(1, batch // 8), {"internal_batch_size": max(2, batch)})
 
 
 class _Player(nn.Module):
@@ -80,10 +92,12 @@ def _one_layer_per_relu(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _attributed(method: type, player: _Player, reader: Slice, inputs: Tensor, targets: Tensor) -> Tensor:
+def _attributed(method: type, player: _Player, reader: Slice, inputs: Tensor, targets: Tensor, **bound: int) -> Tensor:
     """For each example (B, n)."""
     layer = player.network.get_submodule(reader.layer)
-    found = method(player, layer).attribute(inputs, additional_forward_args=(targets,), attribute_to_layer_input=True)
+    found = method(player, layer).attribute(
+        inputs, additional_forward_args=(targets,), attribute_to_layer_input=True, **bound
+    )
     found = found[0] if isinstance(found, tuple) else found
     channels = found.movedim(-1, 1) if isinstance(layer, nn.Linear) else found
     return channels.detach()[:, reader.index.to(found.device)].flatten(2).sum(dim=2)

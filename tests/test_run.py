@@ -176,6 +176,7 @@ MISTAKES = {
     "schedule=gradual schedule.frequency=500": r"frequency=500 has no removal in .* lower schedule\.frequency",
     "schedule=rigl": r"units that are gone cannot grow back: choose granularity=weight or another schedule",
     "training.dense.optimizer.lr=1e9": r"training diverged at step \d+ .*lower training",
+    "model=vit": r"VisionTransformer cannot take inputs of \(3, 8, 8\) .*resize them with dataset\.size",
     "model=vgg11_bn dataset.size=4": r"vgg11_bn cannot take inputs of \(3, 4, 4\) .*resize them with dataset\.size",
     "model=mlp model.network.hidden=[]": r"Sequential has no units to prune",
     "dataset=mnist dataset.root=ROOT": r"no usable MNIST in '.*' and no download .*dataset\.root=FOLDER",

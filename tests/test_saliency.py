@@ -207,6 +207,24 @@ def test_attributions_sum_to_the_difference_to_the_baseline(method):
     assert sums == pytest.approx([float(gain)] * len(found), rel=0.05)
 
 
+@pytest.mark.parametrize("method", ATTRIBUTIONS)
+def test_a_batch_bounds_what_passes_at_once_and_changes_nothing(method):
+    model, x, found = network("lenet5")
+    passed = []
+
+    def output(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        passed.append(len(outputs))
+        return outputs.gather(1, targets[:, None]).squeeze(1)
+
+    options = dict(worth=output, aggregate=aggregate.mean, method=method)
+    whole = attribution(model, found, evidence_of(x), **options, batch=10**4).by_group
+    assert max(passed) >= len(x)
+    passed.clear()
+    parts = attribution(model, found, evidence_of(x), **options, batch=2).by_group
+    assert max(passed) <= 4  # DeepLift's examples go with their baselines
+    assert all(difference(parts[group.name], whole[group.name]) < 1e-5 for group in found)
+
+
 def test_functional_relus_have_rules_too():
     model, x, found = network("resnet20")
     last = found[-1]
