@@ -53,7 +53,8 @@ def _told(method: Any, row: pd.Series) -> str:
 
 def measured(claim: Claim, results: Path) -> pd.DataFrame:
     """Our `quality` in percent with `ci95` and `n`, by the claim's methods, in its order; empty if nothing was run."""
-    found = records.load(results / claim["sweep"])
+    loaded = records.load(results / claim["sweep"])
+    found = [record for record in loaded if claim.get("model") in (None, record["choices"]["model"])]
     if not found:
         return pd.DataFrame()
     tidy = frame(found)

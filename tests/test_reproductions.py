@@ -36,7 +36,9 @@ def test_our_numbers_are_means_over_panels_with_intervals_over_seeds(tmp_path):
     write(tmp_path / "mine", [*found, alone])
     row = measured(CLAIM, tmp_path).loc["magnitude"]
     assert (row["quality"], row["n"]) == (pytest.approx(80), 2)
-    assert measured(CLAIM, tmp_path / "nowhere").empty
+    row = measured({**CLAIM, "model": "mlp"}, tmp_path).loc["magnitude"]
+    assert (row["quality"], row["n"]) == (pytest.approx(100 * (0.8 + 0.7 + 0.1) / 3), 3)
+    assert measured(CLAIM, tmp_path / "nowhere").empty and measured({**CLAIM, "model": "vit"}, tmp_path).empty
     assert "not run" in reproductions.reproductions(tmp_path)
 
 
