@@ -47,9 +47,7 @@ def attribution(
     parts = list(zip(evidence.inputs.split(size), evidence.targets.split(size), strict=True))
     scores = {}
     for group in groups:
-        by_reader = [
-            torch.cat([_attributed(method, player, r, *part, **bound) for part in parts]) for r in group.readers
-        ]
+        by_reader = [torch.cat([_attributed(method, player, r, bound, *part) for part in parts]) for r in group.readers]
         scores[group.name] = aggregate(torch.stack(by_reader).sum(dim=0)).float().cpu()
     return Scores(scores, evaluations=sum(len(group.readers) for group in groups))
 
@@ -92,7 +90,9 @@ def _one_layer_per_relu(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _attributed(method: type, player: _Player, reader: Slice, inputs: Tensor, targets: Tensor, **bound: int) -> Tensor:
+def _attributed(
+    method: type, player: _Player, reader: Slice, bound: dict[str, int], inputs: Tensor, targets: Tensor
+) -> Tensor:
     """For each example (B, n)."""
     layer = player.network.get_submodule(reader.layer)
     found = method(player, layer).attribute(
