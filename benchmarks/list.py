@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from benchmarks.mistakes import CONF
+from benchmarks.mistakes import CONF, UNFIT
 from methods import costs, dependencies
 from methods.attention import separate
 
@@ -56,7 +56,7 @@ def _built(config: DictConfig) -> tuple[nn.Module, Tensor]:
             with torch.no_grad():
                 model(example)
             return separate(model), example
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except UNFIT as error:
             errors.append(error)
     raise errors[-1]
 

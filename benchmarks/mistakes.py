@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 CONF = Path(__file__).parents[1] / "conf"
+UNFIT = (RuntimeError, ValueError, AssertionError)  # what networks raise at inputs of a shape that they cannot take
 USERS = (ValueError, FileNotFoundError, FloatingPointError)  # what this project raises for a user's mistake
 KILLED = (TerminatedWorkerError, UncompletedJobError, FailedJobError)  # what launchers raise for a process that died
 

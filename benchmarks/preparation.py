@@ -16,6 +16,7 @@ from benchmarks import checkpoints, provenance
 from benchmarks.data import Data, Part, sample
 from benchmarks.identity import identity
 from benchmarks.locks import only_one
+from benchmarks.mistakes import UNFIT
 from benchmarks.rehearsal import rehearse, rehearse_stages
 from benchmarks.tasks import Task
 from methods.allocation import Budget
@@ -98,7 +99,7 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
         try:
             with torch.no_grad():
                 network(example)  # lazy layers take their shapes from it
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except UNFIT as error:
             raise ValueError(
                 f"{config['model']['network']['_target_']} cannot take inputs of {tuple(example.shape[1:])} "
                 f"({str(error).splitlines()[0]}): choose another model or resize them with dataset.size"

@@ -30,7 +30,13 @@ SLOW = ("vit_b_16", "vgg16_bn", "vgg11_bn", "densenet121", "convnext_tiny", "res
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MODELS])
+def of_every_model(slow: tuple[str, ...] = SLOW) -> pytest.MarkDecorator:
+    """A test of each model in conf, by its name, one model after the other."""
+    names = [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in MODELS]
+    return pytest.mark.parametrize("name", names, scope="module")
+
+
+@of_every_model()
 @pytest.mark.filterwarnings("ignore:left whole")
 def test_every_model_is_covered(name):
     share = float(coverage(name).split()[-2].rstrip("%"))

@@ -1,9 +1,8 @@
 """Every model in conf/model obeys the law, masked is removed; its games in parts are those of the whole network."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
 
 import pytest
 import torch
@@ -21,8 +20,9 @@ from methods.criterion import Impossible
 from methods.game import Evidence, Game
 from methods.groups import NORMS, Group
 from tests.networks import calibrated, difference
-from tests.test_list import MODELS, SLOW
+from tests.test_list import SLOW, of_every_model
 from tests.test_parts import coalitions_of, error
+from tests.test_pipeline import EVERY_METHOD
 from tests.test_surgery import masks
 
 
@@ -51,7 +51,7 @@ def criteria() -> dict[str, Callable]:
     """That of every method in conf, of the fewest evaluations."""
     schema.register()
     with initialize(config_path="../conf", version_base="1.3"):
-        return {name: _criterion(compose("run", [f"method={name}", "estimator.samples=1"])) for name in METHODS}
+        return {name: _criterion(compose("run", [f"method={name}", "estimator.samples=1"])) for name in EVERY_METHOD}
 
 
 def _criterion(config: DictConfig) -> Callable:
@@ -59,13 +59,7 @@ def _criterion(config: DictConfig) -> Callable:
     return instantiate(config.method.criterion)
 
 
-METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
-EVERY = pytest.mark.parametrize(
-    "name", [pytest.param(m, marks=pytest.mark.slow if m in SLOW else ()) for m in MODELS], scope="module"
-)
-
-
-@EVERY
+@of_every_model()
 @pytest.mark.filterwarnings("ignore:left whole")
 def test_masked_at_the_readers_is_removed(name):
     model, x, found = alive(name)
@@ -77,7 +71,7 @@ def test_masked_at_the_readers_is_removed(name):
         assert difference(masked, small(x)) < 1e-4 < difference(masked, model(x))
 
 
-@EVERY
+@of_every_model()
 @pytest.mark.filterwarnings("ignore:left whole", "ignore:every coalition of Recurrent")
 def test_worths_are_those_of_plain_forward_passes(name):
     model, x, found = alive(name)
@@ -87,7 +81,7 @@ def test_worths_are_those_of_plain_forward_passes(name):
         assert error(game, coalitions_of(group.size)[-5:]) < 1e-4
 
 
-@EVERY
+@of_every_model()
 @pytest.mark.filterwarnings("ignore:left whole")
 def test_what_is_saved_is_loaded(name, tmp_path):
     model, x, found = alive(name)
@@ -99,17 +93,12 @@ def test_what_is_saved_is_loaded(name, tmp_path):
             assert torch.equal(again(x), one(x))
 
 
-DEEP = ("cifar_resnet32", "cifar_resnet56", "densenet40", "vgg11_bn_32", "vgg16_bn_32")
+DEEP = ("cifar_resnet32", "cifar_resnet56", "densenet40", "vgg11_bn_32", "vgg16_bn_32")  # smaller ones are alike
 REASONS = "finds no BatchNorm|no rule for what a recurrent layer reads|tokens have none"
 
 
-def _pairs() -> Iterator:
-    """All pairs; slow are those of deep networks that smaller ones of their kind show."""
-    for name, method in product(MODELS, METHODS):
-        yield pytest.param(name, method, marks=pytest.mark.slow if name in (*SLOW, *DEEP) else ())
-
-
-@pytest.mark.parametrize(("name", "method"), _pairs())
+@of_every_model(slow=(*SLOW, *DEEP))
+@pytest.mark.parametrize("method", EVERY_METHOD)
 @pytest.mark.filterwarnings("ignore:left whole", "ignore:every coalition of Recurrent")
 def test_every_criterion_scores_two_units_of_every_model(name, method):
     """Or it says why it cannot."""
