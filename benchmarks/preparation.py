@@ -1,7 +1,8 @@
 """Everything that can be known to be wrong before a run trains: data, network, plan, criterion."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks import checkpoints, provenance
+from benchmarks import checkpoints, provenance, records
 from benchmarks.data import Data, Part, sample
 from benchmarks.identity import identity
 from benchmarks.locks import only_one
@@ -22,6 +23,7 @@ from benchmarks.tasks import Task
 from methods.allocation import Budget
 from methods.attention import separate
 from methods.criterion import Impossible
+from methods.latency import Measured
 from methods.pruning import Plan, plan
 
 
@@ -55,8 +57,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     network = build(config, data, example)
     lessons = sample(data.train, config["training"]["examples"], config["seed"])
     recovery = instantiate(config["training"]["recovery"])
-    table = _latencies(config, device)
-    with only_one(table):  # of several processes, one measures
+    with _latencies(config, device) as table:
         chosen = plan(
             network,
             example,
@@ -109,10 +110,17 @@ def build(config: Mapping[str, Any], data: Data, example: Tensor) -> nn.Module:
     return separate(network)
 
 
-def _latencies(config: Mapping[str, Any], device: torch.device) -> Path:
-    """Where latencies of layers are kept: a file for each machine, number of threads and version of torch."""
+@contextmanager
+def _latencies(config: Mapping[str, Any], device: torch.device) -> Iterator[Measured]:
+    """Latencies of layers, kept for each machine, number of threads and version of torch."""
     name = identity([provenance.machine(device), torch.__version__])
-    return Path(config["results"], "cache", "latency", f"{name}.json")
+    path = Path(config["results"], "cache", "latency", f"{name}.json")
+    with only_one(path):  # of several processes, one measures
+        known = json.loads(path.read_text()) if path.exists() else {}
+        table = dict(known)
+        yield table
+        if table != known:
+            records.write(path, table)
 
 
 def _network(config: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from methods.attention import Attention
 from methods.groups import LAST, NORMS, WRITERS, Group, evaluation, weight_of
-from methods.latency import latency
+from methods.latency import Measured, latency
 from methods.recurrent import RECURRENT, is_prunable
 from methods.shrinkage import Shrinkage, channels, layers_of
 
@@ -31,11 +30,13 @@ class Cost:
         return self(self.sizes)
 
 
-def unit_cost(model: nn.Module, groups: Sequence[Group], example: Tensor, of: str, table: Path | None = None) -> Cost:
+def unit_cost(
+    model: nn.Module, groups: Sequence[Group], example: Tensor, of: str, table: Measured | None = None
+) -> Cost:
     """The cost in `of`: "units", "parameters" (all of them), "macs" (of matrix products, one example) or "latency".
 
-    `model` and `groups` are the dense network's; `table` is a file for measured latencies. Raises ValueError for
-    another name.
+    `model` and `groups` are the dense network's; `table` has latencies that were measured and takes those that are.
+    Raises ValueError for another name.
     """
     sizes = np.array([group.size for group in groups])
     match of:

@@ -1,20 +1,20 @@
 """What is removed: whole units, by surgery, or single weights, by masks. `prune` is the same for both."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor, nn
 
 from methods import costs, dependencies, sparsity, surgery
 from methods.costs import Cost
+from methods.latency import Measured
 
 
 class Granularity(Protocol):
     """The four things that differ between units and weights."""
 
     def find(self, model: nn.Module, example: Tensor) -> Sequence: ...
-    def cost(self, model: nn.Module, found: Sequence, example: Tensor, of: str, table: Path | None) -> Cost: ...
+    def cost(self, model: nn.Module, found: Sequence, example: Tensor, of: str, table: Measured | None) -> Cost: ...
     def remove(self, model: nn.Module, found: Sequence, kept: Mapping[str, Tensor]) -> tuple[nn.Module, Sequence]: ...
     def finish(self, model: nn.Module) -> nn.Module: ...
 
@@ -42,5 +42,5 @@ class Weight:
         return sparsity.find(model)
 
     @staticmethod
-    def cost(model: nn.Module, found: Sequence, example: Tensor, of: str, table: Path | None = None) -> Cost:
+    def cost(model: nn.Module, found: Sequence, example: Tensor, of: str, table: Measured | None = None) -> Cost:
         return sparsity.weight_cost(model, found, of)

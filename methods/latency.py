@@ -1,12 +1,7 @@
 """Latency as a budget: a table of what each layer takes on this machine, at widths between a few channels and all."""
 
-import json
-import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,23 +14,23 @@ from methods.shrinkage import Shrinkage, channels, layers_of
 FRACTIONS = (0.125, 0.25, 0.5, 0.75, 1.0)  # of a layer's channels, at which it is timed
 SECONDS = 0.02  # of timing at each width
 
+Measured = dict[str, list[list[float]]]  # milliseconds of a layer at an input's shape: by width out, by width in
+
 
 def latency(
-    model: nn.Module, groups: Sequence[Group], example: Tensor, table: Path | None = None
+    model: nn.Module, groups: Sequence[Group], example: Tensor, table: Measured | None = None
 ) -> Callable[[np.ndarray], float]:
     """Milliseconds of one example by the units (groups,) that are left: the sum over convolutions, linear and recurrent
     layers, each timed at a few widths and interpolated between them.
 
     A wider layer is taken to be no faster than a narrower one, so that the cost falls with every unit. What lies
-    between these layers is left out. `table`, a file, keeps what was measured: a sweep that shares it measures once.
+    between these layers is left out. What is in `table` is not measured again, and what is measured is put into it.
     """
-    known = json.loads(table.read_text()) if table and table.exists() else {}
+    known = {} if table is None else table
     shapes = _input_shapes(model, example[:1])
     layers = layers_of(model)
     grids = [_grid(layer, shapes[name], known) if name in shapes else None for name, layer in layers.items()]
     shrinkage = Shrinkage.of(layers, groups)
-    if table:
-        _write(table, known)
 
     def milliseconds(counts: np.ndarray) -> float:
         outs, ins = shrinkage(counts)
@@ -62,7 +57,7 @@ def _input_shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:
     return shapes
 
 
-def _grid(layer: nn.Module, shape: torch.Size, known: dict[str, Any]) -> np.ndarray:
+def _grid(layer: nn.Module, shape: torch.Size, known: Measured) -> np.ndarray:
     """Milliseconds (outs, ins) at the FRACTIONS of both widths, as they were measured or are measured now."""
     key = f"{layer} on {tuple(shape)}"
     if key not in known:
@@ -97,10 +92,3 @@ def _narrow(layer: nn.Module, shape: torch.Size, outs: int, ins: int) -> tuple[n
         ins, outs = layer.in_channels, layer.out_channels  # type: ignore[assignment]
     same = type(layer)(ins, outs, bias=layer.bias is not None, device=device, **kind)
     return same.eval(), torch.randn(shape[0], ins, *shape[2:], device=device)
-
-
-def _write(path: Path, known: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
-    partial.write_text(json.dumps(known, indent=1))
-    os.replace(partial, path)

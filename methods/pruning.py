@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from methods.allocation import Budget, Comparable, allocate, require_feasible, u
 from methods.costs import Cost
 from methods.criterion import Impossible, Scores
 from methods.granularity import Granularity, Unit, Weight
+from methods.latency import Measured
 from methods.regrowth import exchange
 from methods.schedules import Exchange, Removals, one_shot
 
@@ -62,13 +62,13 @@ def plan(
     granularity: Granularity = Unit(),  # noqa: B008 (stateless)
     schedule: Callable[[int], Removals] = one_shot,
     steps: int = 0,
-    table: Path | None = None,
+    table: Measured | None = None,
     layer: str | None = None,
 ) -> Plan:
     """The plan for a network of this architecture, trained or not; `example` is an input batch, `steps` the recovery's.
 
-    `table` is a file for the latencies that a budget of latency measures. With `layer`, the name of a group, its units
-    alone are players, and a budget of units is a fraction of them.
+    `table` has the latencies that were measured for a budget of latency, and takes those that are. With `layer`, the
+    name of a group, its units alone are players, and a budget of units is a fraction of them.
 
     Raises ValueError when the budget is infeasible, the network has nothing to prune, no such layer, or the schedule
     does not fit.
