@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 import pandas as pd
+from natsort import natsort_keygen, ns
 
 from benchmarks.frame import CELL, PANEL, SEPARATOR
 from benchmarks.statistics import holm, mean_interval, paired_difference, paired_p
 
 ORDER = ("dense", "shapley", "magnitude", "random", "gradual")  # then alphabetically
+NATURAL = natsort_keygen(alg=ns.FLOAT)  # samples=4 before samples=16
 MEANS = (
     "parameters",
     "nonzero_parameters",
@@ -123,6 +125,6 @@ def _sorted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_order(labels: Iterable[str]) -> list[str]:
-    """Labels as they are listed everywhere: by method in ORDER, then alphabetically."""
+    """Labels as they are listed everywhere: by method in ORDER, then alphabetically, numbers by their size."""
     rank = {method: place for place, method in enumerate(ORDER)}
-    return sorted(labels, key=lambda label: (rank.get(label.split(SEPARATOR)[0], len(ORDER)), label))
+    return sorted(labels, key=lambda label: (rank.get(label.split(SEPARATOR)[0], len(ORDER)), NATURAL(label)))

@@ -196,6 +196,11 @@ def test_methods_are_listed_in_one_order():
     assert list(table["label"]) == order
 
 
+def test_numbers_in_labels_are_listed_by_their_size():
+    ordered = ["a · samples=4", "a · samples=16", "a · lr=1e-05", "a · lr=0.001", "a · lr=0.1"]
+    assert tables.by_order(ordered[::-1]) == [*ordered[2:], *ordered[:2]]
+
+
 def test_the_csv_holds_the_numbers_themselves():
     table = tables.tradeoff(frame(golden()))
     back = pd.read_csv(io.StringIO(typesetting.csv(table)))
