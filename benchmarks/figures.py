@@ -132,9 +132,9 @@ def _scale(axes: Axes, gains: pd.Series) -> None:
     """Powers of two, with one on either side of the data, within a tenth of an octave."""
     axes.set_xscale("log", base=2)
     exponents = np.log2(gains)
-    low = np.floor(exponents.min() + 0.1)
-    high = max(np.ceil(exponents.max() - 0.1), low + 1)  # an octave, though a single point may have none
-    axes.set_xlim(2 ** (low - 0.15), 2 ** (high + 0.15))
+    low, high = np.floor(exponents.min() + 0.1), np.ceil(exponents.max() - 0.1)
+    margin = 0.15 if low < high else 0.65  # around a single power, that of a lone budget
+    axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
