@@ -84,13 +84,17 @@ def _mask_input(index: Tensor, mask: Tensor, time_first: bool):
 def remove(model: nn.Module, groups: Sequence[Group], kept: Kept) -> tuple[nn.Module, tuple[Group, ...]]:
     """A copy of `model` without the units that are not in `kept` (original ids by group), and its groups.
 
-    Groups that `kept` does not name stay whole. Raises ValueError for ids that the network does not have.
+    Groups that `kept` does not name stay whole, and what is frozen stays frozen. Raises ValueError for ids that the
+    network does not have.
     """
     stays = {
         g.name: _stays(g, kept[g.name]) if g.name in kept else torch.ones(len(g.ids), dtype=torch.bool) for g in groups
     }
     copy = deepcopy(model)
     moved = {place: _remove_channels(copy, *place, gone) for place, gone in _gone(groups, stays).items()}
+    learns = {name: p.requires_grad for name, p in model.named_parameters(remove_duplicate=False)}
+    for name, parameter in copy.named_parameters():
+        parameter.requires_grad_(learns[name])  # removal makes new parameters, which would all learn
     return copy, tuple(_compact(group, stays[group.name], moved) for group in groups)
 
 

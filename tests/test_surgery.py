@@ -16,6 +16,7 @@ from methods.forward import Plain
 from methods.game import Evidence, Game
 from methods.worth import margin
 from tests.networks import ALL, calibrated, difference, network
+from tests.sequences import sequence_network
 
 
 def draw_kept(found, seed: int, share: float) -> dict[str, torch.Tensor]:
@@ -104,6 +105,17 @@ def test_the_network_passed_in_is_never_modified(name):
     assert all(module.training for module in model.modules())
     assert [p.requires_grad for p in model.parameters()].count(False) == 1
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["resnet20", "lstm", "vit"])
+def test_what_is_frozen_stays_frozen(name):
+    model, x, found = (network if name in ALL else sequence_network)(name)
+    model = deepcopy(model)
+    frozen = [name for name, _ in model.named_parameters()][::2]
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
+    small, _ = surgery.remove(model, found, draw_kept(found, 0, 0.5))
+    assert [name for name, p in small.named_parameters() if not p.requires_grad] == frozen
 
 
 def test_a_mask_for_each_example():
