@@ -192,17 +192,18 @@ def test_wanda_is_weights_times_the_norm_of_what_they_read(groups):
     assert torch.allclose(scores.by_group["0"], expected.detach().flatten(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("of", [worth.negative_cross_entropy, worth.margin])
 @pytest.mark.parametrize("method", ATTRIBUTIONS)
-def test_attributions_sum_to_the_difference_to_the_baseline(method):
-    """Completeness, where all that a layer reads are units."""
+def test_attributions_sum_to_the_difference_to_the_baseline(method, of):
+    """Completeness, where all that a layer reads are units, also of a network that is sure of itself."""
     model, x, found = network("lenet5")
-
-    def output(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return outputs.gather(1, targets[:, None]).squeeze(1)
-
-    scores = attribution(model, found, evidence_of(x), worth=output, aggregate=aggregate.mean, method=method)
+    model = deepcopy(model)
     with torch.no_grad():
-        gain = (output(model(x), TARGETS) - output(model(0 * x), TARGETS)).mean()
+        last = list(model.modules())[-1]
+        last.weight *= 20 / model(x).abs().max()
+    scores = attribution(model, found, evidence_of(x), worth=of, aggregate=aggregate.mean, method=method)
+    with torch.no_grad():
+        gain = (of(model(x), TARGETS) - of(model(0 * x), TARGETS)).mean()
     sums = [float(scores.by_group[group.name].sum()) for group in found]
     assert sums == pytest.approx([float(gain)] * len(found), rel=0.05)
 
@@ -222,6 +223,8 @@ def test_a_batch_bounds_what_passes_at_once_and_changes_nothing(method):
     passed.clear()
     parts = attribution(model, found, evidence_of(x), **options, batch=2).by_group
     assert max(passed) <= 4  # DeepLift's examples go with their baselines
+    counted = attribution(model, found[:1], evidence_of(x), **options).evaluations
+    assert counted >= {LayerDeepLift: 2, LayerConductance: 50, LayerIntegratedGradients: 50}[method]
     assert all(difference(parts[group.name], whole[group.name]) < 1e-5 for group in found)
 
 
