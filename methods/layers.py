@@ -36,10 +36,12 @@ def group_shapley(
         game = shared(lambda: Quotient(Game(model, groups, worth, evidence, memory), partition))
         values = estimator(game, len(groups), seed).scores()
     within = criterion(model, groups, evidence, seed)
-    scores = {g.name: value * _shares(within.by_group[g.name]) for g, value in zip(groups, values, strict=True)}
+    scores = {g.name: _shared(value, within.by_group[g.name]) for g, value in zip(groups, values, strict=True)}
     return Scores(scores, evaluations=game.evaluations + within.evaluations)
 
 
-def _shares(scores: Tensor) -> Tensor:
-    total = scores.abs().sum()
-    return scores.abs() / total if total > 0 else torch.full_like(scores, 1 / len(scores))
+def _shared(value: Tensor, scores: Tensor) -> Tensor:
+    """The value, which may be negative, among units in the order of their scores: it is what the shares sum to."""
+    total, even = scores.abs().sum(), 1 / len(scores)
+    shares = scores.abs() / total if total > 0 else torch.full_like(scores, even)
+    return value * even + value.abs() * (shares - even)
