@@ -146,7 +146,8 @@ def _removable(
     blocks = (np.arange(len(weakest_first)) - first) // size + 1
     keys = comparable(scores.double(), group.size, saving).numpy()[weakest_first]
     sums, counts = np.bincount(blocks, keys), np.bincount(blocks)
-    return (sums / np.maximum(counts, 1))[blocks], blocks, weakest_first, np.full(len(blocks), index)
+    ascending = np.maximum.accumulate(sums / np.maximum(counts, 1))  # equal scores have sums that are rounded apart
+    return ascending[blocks], blocks, weakest_first, np.full(len(blocks), index)
 
 
 def _savings(cost: Cost) -> list[float]:

@@ -12,6 +12,7 @@ from methods.groups import LAST, NORMS, Group, evaluation, is_depthwise
 from methods.shrinkage import Shrinkage, channels, layers_of
 
 FRACTIONS = (0.125, 0.25, 0.5, 0.75, 1.0)  # of a layer's channels, at which it is timed
+OF_RECURRENT = ("num_layers", "batch_first", "bidirectional")  # beside their widths
 SECONDS = 0.02  # of timing at each width
 
 Measured = dict[str, list[list[float]]]  # milliseconds of a layer at an input's shape: by width out, by width in
@@ -84,7 +85,9 @@ def _narrow(layer: nn.Module, shape: torch.Size, outs: int, ins: int) -> tuple[n
     """A layer of that kind with `outs` and `ins` channels, and an input for it."""
     device = next(layer.parameters()).device
     if isinstance(layer, LAST):
-        return type(layer)(ins, outs, device=device).eval(), torch.randn(*shape[:-1], ins, device=device)
+        of_recurrent = {name: getattr(layer, name) for name in OF_RECURRENT if hasattr(layer, name)}
+        narrow = type(layer)(ins, outs, device=device, **of_recurrent)
+        return narrow.eval(), torch.randn(*shape[:-1], ins, device=device)
     kind = {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
     if is_depthwise(layer):
         ins = kind["groups"] = outs

@@ -53,7 +53,9 @@ def bn_scale(model: nn.Module, groups: Sequence[Group], evidence=None, seed: int
 def _scale(model: nn.Module, group: Group) -> Tensor:
     layers = [(model.get_submodule(s.layer), s.index) for s in group.slices if s.side == "out"]
     scales = [
-        layer.weight.detach()[index.to(layer.weight.device)] for layer, index in layers if isinstance(layer, NORMS)
+        layer.weight.detach()[index.to(layer.weight.device)]
+        for layer, index in layers
+        if isinstance(layer, NORMS) and layer.affine
     ]
     if not scales:
         raise Impossible(f"bn_scale finds no BatchNorm behind {group.name}: choose method=magnitude or another model")

@@ -1,4 +1,4 @@
-"""Saliencies of single weights; a unit's is the sum over the weights that write it.
+"""Saliencies of single weights; a unit's is the sum over the weights that write it, not those that carry it.
 
 They serve both granularities. Gradients are those of the mean worth: its sign is not that of a loss.
 """
@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from methods.criterion import Impossible, Scores
 from methods.game import Evidence, Worth
-from methods.groups import WRITERS
+from methods.groups import WRITERS, Group
+from methods.groups import weights as written
 from methods.recurrent import WEIGHTS, is_prunable
 from methods.sparsity import bake
 
@@ -27,10 +28,9 @@ def snip(
     model, weights = _plain(model)
     gradients = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
-        _add(gradients, torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values())), share)
-    return _scores(
-        groups, {n: (g * w).abs() for (n, w), g in zip(weights.items(), gradients, strict=True)}, evaluations=1
-    )
+        _add(gradients, _gradients(_mean_worth(model, part, worth), weights), share)
+    saliency = {name: (g * w).abs() for (name, w), g in zip(weights.items(), gradients, strict=True)}
+    return _scores(model, groups, saliency, evaluations=1)
 
 
 def grasp(
@@ -45,11 +45,11 @@ def grasp(
     products = [torch.zeros_like(weight) for weight in weights.values()]
     for part, share in _parts(evidence, batch):
         with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no second derivative
-            gradients = torch.autograd.grad(_mean_worth(model, part, worth), list(weights.values()), create_graph=True)
+            gradients = _gradients(_mean_worth(model, part, worth), weights, create_graph=True)
         flow = torch.stack([(gradient * gradient.detach()).sum() for gradient in gradients]).sum()
-        _add(products, torch.autograd.grad(flow, list(weights.values())), share)
+        _add(products, _gradients(flow, weights), share)
     saliency = {name: hg * w for (name, w), hg in zip(weights.items(), products, strict=True)}
-    return _scores(groups, saliency, evaluations=2)
+    return _scores(model, groups, saliency, evaluations=2)
 
 
 def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0) -> Scores:
@@ -63,15 +63,16 @@ def synflow(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 
     _replace(model, nn.ReLU6, nn.ReLU)  # clipping would stop the flow
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
-            tensor.abs_()
+            if tensor.is_floating_point():
+                tensor.abs_()
     example = evidence.inputs[:1]
     ones = torch.ones_like(example, dtype=torch.double) if example.is_floating_point() else example
     flow = model(ones).sum()
     if not flow.requires_grad:
         raise Impossible("synflow needs outputs with a derivative, and episodes have none: choose task=q_learning")
-    gradients = torch.autograd.grad(flow, list(weights.values()))
+    gradients = _gradients(flow, weights)
     saliency = {name: (g * w).abs() / flow.detach() for (name, w), g in zip(weights.items(), gradients, strict=True)}
-    return _scores(groups, saliency, evaluations=1)
+    return _scores(model, groups, saliency, evaluations=1)
 
 
 def _replace(model: nn.Module, kind: type[nn.Module], other: Callable[[], nn.Module]) -> None:
@@ -109,7 +110,7 @@ def wanda(model: nn.Module, groups: Sequence, evidence: Evidence, seed: int = 0,
             model(part.inputs)
     layers = {name: model.get_submodule(name.rpartition(".")[0]) for name in weights}
     norms = {name: _by_weight(layers[name], w, squares[name].sqrt()) for name, w in weights.items()}
-    return _scores(groups, {name: w.abs() * norms[name] for name, w in weights.items()}, evaluations=1)
+    return _scores(model, groups, {name: w.abs() * norms[name] for name, w in weights.items()}, evaluations=1)
 
 
 def _square_sums(layer: nn.Module, x: Tensor) -> Tensor:
@@ -151,11 +152,17 @@ def _mean_worth(model: nn.Module, evidence: Evidence, worth: Worth) -> Tensor:
     return worths.mean()
 
 
+def _gradients(value: Tensor, weights: Saliency, create_graph: bool = False) -> tuple[Tensor, ...]:
+    """Of weights that do not take part, as those of heads for training only, zeros."""
+    return torch.autograd.grad(value, list(weights.values()), create_graph=create_graph, materialize_grads=True)
+
+
 def _add(sums: Sequence[Tensor], tensors: Sequence[Tensor], share: float) -> None:
     for total, tensor in zip(sums, tensors, strict=True):
         total += share * tensor.detach()
 
 
-def _scores(groups: Sequence, saliency: Saliency, evaluations: int) -> Scores:
-    sums = {group.name: group.rows(saliency).sum(dim=1) for group in groups}
+def _scores(model: nn.Module, groups: Sequence, saliency: Saliency, evaluations: int) -> Scores:
+    writers = {name: saliency[name] for name in written(model)}
+    sums = {g.name: g.rows(writers if isinstance(g, Group) else saliency).sum(dim=1) for g in groups}
     return Scores({name: values.detach().float().cpu() for name, values in sums.items()}, evaluations=evaluations)

@@ -70,6 +70,11 @@ def _mask_input(index: Tensor, mask: Tensor, time_first: bool):
         if time_first and mask.dim() == 2 and isinstance(layer, nn.Linear) and x.dim() > 2:
             raise ValueError("a mask for each example needs examples first: make its layers with batch_first=True")
         examples = 1 if isinstance(layer, nn.RNNBase) and not layer.batch_first else 0
+        if mask.dim() == 2 and x.shape[examples] != len(mask):
+            raise ValueError(
+                f"a mask for each example needs them apart, and {type(layer).__name__} sees {x.shape[examples]} for "
+                f"{len(mask)}: leave time out of the batch"
+            )
         dim = x.dim() - 1 if isinstance(layer, LAST) else 1
         channels = x.new_ones((*mask.shape[:-1], x.shape[dim]))
         channels[..., index.to(x.device)] = mask.to(x).unsqueeze(-1)

@@ -110,6 +110,16 @@ def test_scores_that_are_not_finite_are_refused():
         allocate(scores, found, unit_cost(model, found, x, "units"), Budget(0.5))
 
 
+def test_ties_do_not_break_a_multiple():
+    """The means of equal scores can differ in the last bit."""
+    group = Group("0", 14, torch.arange(14), ())
+    scores = {"0": torch.tensor([0.5] * 5 + [0.7] * 9)}
+    for keep in (0.4, 0.6, 0.8):
+        budget = Budget(keep, "units", multiple=3)
+        kept = allocate(scores, [group], Cost(np.sum, np.array([14])), budget, allocation.rms)["0"]
+        assert len(kept) % 3 == 0 and len(kept) <= keep * 14
+
+
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=5),
     st.integers(1, 9),

@@ -57,6 +57,12 @@ def test_a_budget_of_latency_is_met(name, counted):
     assert len(counted) == measured and table
 
 
+@pytest.mark.parametrize("layer", [torch.nn.LSTM(6, 4, 2, batch_first=True, bidirectional=True), torch.nn.GRU(6, 4)])
+def test_a_recurrent_layer_is_timed_as_what_it_is(layer):
+    narrow, x = latency._narrow(layer, torch.Size([5, 3, 6]), 4, 6)
+    assert str(narrow) == str(layer) and x.shape == (5, 3, 6)
+
+
 def test_layers_alike_are_timed_once(counted):
     model, x, found = network("resnet20")
     unit_cost(model, found, x, "latency")

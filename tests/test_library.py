@@ -75,8 +75,38 @@ def test_the_first_examples_count(monkeypatch):
     assert torch.equal(seen[0], x[:8])
 
 
+def test_the_global_generator_is_as_it_was():
+    model, batches = Mine(), [(torch.randn(7, 5, 4), torch.arange(7))]
+    state = torch.random.get_rng_state()
+    methods.prune(model, batches, keep=0.6)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+class Folded(nn.Module):
+    """Time in the batch, where no mask of an example can find it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last, self.head = nn.Conv1d(1, 8, 3), nn.Conv1d(8, 8, 1), nn.Linear(8, 10)
+
+    def forward(self, x):
+        folded = self.last(self.conv(x.flatten(0, 1).unsqueeze(1)))
+        return self.head(folded.mean(dim=2).unflatten(0, x.shape[:2]).mean(dim=1))
+
+
+class Told(nn.Linear):
+    def forward(self, x):
+        return {"logits": super().forward(x)}
+
+
 def test_mistakes_are_told():
     model, x, _ = network("mlp")
+    with pytest.raises(ValueError, match="Told must give a tensor with a row for each example"):
+        methods.prune(Told(4, 3), loader(torch.randn(6, 4)))
+    with pytest.raises(ValueError, match="leave time out of the batch"):
+        methods.prune(Folded(), loader(torch.randn(6, 5, 7)))
+    with pytest.raises(ValueError, match="examples=0 say nothing"):
+        methods.prune(model, loader(x), examples=0)
     with pytest.raises(ValueError, match="the loader has no batches"):
         methods.prune(model, [])
     with pytest.raises(ValueError, match="not a fraction"):

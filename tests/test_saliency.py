@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from methods import activation, aggregate, elimination, magnitude, saliency, sparsity, worth
+from methods import activation, aggregate, dependencies, elimination, layers, magnitude, saliency, sparsity, worth
 from methods.attribution import attribution
 from methods.game import Evidence, Game
 from methods.layers import group_shapley
@@ -168,6 +168,33 @@ def test_grasp_is_a_hessian_vector_product():
     assert torch.allclose(scores.by_group["5"], (weight * product).flatten().float(), atol=1e-4)
 
 
+class WithSpare(nn.Module):
+    """A head for training only, a buffer of booleans, and a depthwise convolution, which carries and does not write."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.carry = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8)
+        self.norm, self.head, self.spare = nn.BatchNorm2d(8, affine=False), nn.Linear(8, 10), nn.Linear(8, 10)
+        self.register_buffer("flag", torch.ones(1, dtype=torch.bool))
+
+    def forward(self, x):
+        pooled = self.norm(self.carry(self.conv(x))).relu().mean(dim=(2, 3))
+        return self.head(pooled) + (self.spare(pooled) if self.training else 0)
+
+
+@pytest.mark.parametrize("criterion", [c for c in OF_WEIGHTS if c is not magnitude.lamp])
+def test_what_does_not_take_part_has_no_say_and_what_carries_does_not_write(criterion):
+    torch.manual_seed(0)
+    model, x = WithSpare().eval(), torch.randn(len(TARGETS), 3, 9, 9)
+    found = dependencies.find(model, x)
+    [unit] = criterion(model, found, evidence_of(x)).by_group.values()
+    by_layer = criterion(model, sparsity.find(model), evidence_of(x)).by_group
+    assert torch.allclose(unit, by_layer["conv"].reshape(8, -1).sum(dim=1), rtol=1e-4)
+    assert not by_layer["spare"].any() or criterion is saliency.wanda
+    with pytest.raises(ValueError, match="finds no BatchNorm"):
+        magnitude.bn_scale(model, found)
+
+
 def test_synflow_is_conserved():
     """Every layer of a chain without biases carries the same flow (Tanaka et al. 2020, theorem 2)."""
     torch.manual_seed(0)
@@ -268,8 +295,16 @@ def test_groups_share_out_their_values():
     game = Game(model, found, worth.margin, evidence_of(x))
     none, every = game(torch.stack([torch.zeros(game.players), torch.ones(game.players)])).mean(dim=1)
     assert sum(float(s.sum()) for s in scores.values()) == pytest.approx(float(every - none), rel=1e-4)
-    first, norms = scores[found[0].name], magnitude.magnitude(model, found).by_group[found[0].name]
-    assert torch.allclose(first / first.sum(), norms / norms.sum())
+    for name, norms in magnitude.magnitude(model, found).by_group.items():
+        assert torch.equal(scores[name].argsort(), norms.argsort())
+
+
+@given(st.floats(-9, 9), st.lists(st.floats(0, 9), min_size=1, max_size=9))
+def test_shares_sum_to_the_value_and_keep_the_order_of_a_group_that_harms(value, scores):
+    within = torch.tensor(scores, dtype=torch.double)
+    shared = layers._shared(torch.tensor(value, dtype=torch.double), within)
+    assert float(shared.sum()) == pytest.approx(value, abs=1e-9)
+    assert (shared[within.argsort()].diff() >= -1e-9).all()
 
 
 def test_a_hardsigmoid_with_two_derivatives_is_that_of_torch():
