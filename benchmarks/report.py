@@ -17,6 +17,7 @@ from benchmarks.frame import frame
 from benchmarks.ranks import ranks
 from benchmarks.reproductions import write as reproductions
 from benchmarks.typesetting import Table
+from benchmarks.verdict import write as verdict
 
 FORMS = ("md", "tex", "csv", "html")
 
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             written = (path for path in sorted(folder.iterdir()) if path.is_file())
             print("Written:", *(f"  {path}" for path in written), "", sep="\n")
         if chosen.name == "all":
-            print(reproductions(chosen.results))
+            print(verdict(chosen.results), reproductions(chosen.results), sep="\n")
         print(f"All results as one page: {dashboard(chosen.results)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
