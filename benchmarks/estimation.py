@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from benchmarks.comparisons import ranks, spearman
 from benchmarks.figures import styles
 from benchmarks.frame import PANEL, SEPARATOR
+from benchmarks.identity import identity
 from benchmarks.statistics import mean_interval
 from benchmarks.typesetting import Table, heading, interval, text
 
@@ -33,14 +34,22 @@ def estimation(records: Sequence[Record]) -> pd.DataFrame:
 
     The error is the relative L2 distance of a network's scores from those of its longest estimate, `spearman` their
     rank correlation, both means over groups; `quality` is the mean test metric over all budgets, in percent. Means
-    over n seeds. Empty unless every dense network has one estimate of at least four times the evaluations of others.
+    over n seeds. A dense network without an estimate of at least four times the evaluations of others is left out;
+    empty where different values are estimated (Owen's beside Shapley's, or of another worth).
     """
-    runs = pd.DataFrame([_row(record) for record in records if "estimator" in record["config"]["method"]["criterion"]])
-    if runs.empty or not runs["scores"].map(bool).all():
+    estimated = [record for record in records if "estimator" in record["config"]["method"]["criterion"]]
+    runs = pd.DataFrame(map(_row, estimated))
+    if len(set(map(_question, estimated))) != 1 or not runs["scores"].map(bool).all():
         return pd.DataFrame()
     found = [part for _, network in runs.groupby(PLACE) for part in _compared(network)]
     tidy = pd.DataFrame(found)
     return pd.DataFrame(map(_summary, tidy.groupby(OF))) if len(tidy) else tidy
+
+
+def _question(record: Record) -> str:
+    """What is estimated, however it is."""
+    criterion = record["config"]["method"]["criterion"]
+    return identity({key: value for key, value in criterion.items() if key not in ("estimator", "memory", "workers")})
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -11,10 +11,11 @@ Record = Mapping[str, Any]
 
 def fairness(records: Sequence[Record]) -> list[str]:
     """One line if all runs compare, else one for each breach: another dense network, recovery or data split within a
-    data set, model and seed, or a budget that is not met.
+    data set, model and seed, more recovery for some within a cell, or a budget that is not met.
     """
     breaches = [*_apart(records, "dense networks", _dense), *_apart(records, "recoveries", _recovery)]
-    breaches += _apart(records, "data splits", lambda record: record["config"]["dataset"], seeded=False)
+    breaches += _apart(records, "data splits", lambda record: record["config"]["dataset"], within=())
+    breaches += _apart(records, "lengths of recovery, as accept.drop asked for more", _extra, within=("seed", "keep"))
     over = [r for r in records if r["budget"]["achieved"] > r["budget"]["keep"] * (1 + 1e-9)]
     breaches += [f"run {r['id']} keeps {r['budget']['achieved']:.4g}, more than {r['budget']['keep']:g}" for r in over]
     if breaches:
@@ -36,12 +37,19 @@ def _recovery(record: Record) -> list[Any]:
     return [training["recovery"], training["distillation"], training.get("examples"), config["accept"]]
 
 
-def _apart(records: Sequence[Record], what: str, part: Callable[[Record], Any], seeded: bool = True) -> Iterator[str]:
-    """The data sets, models and seeds whose runs have several of something."""
+def _extra(record: Record) -> int:
+    return (record["acceptance"] or {}).get("extra_recoveries", 0)
+
+
+def _apart(
+    records: Sequence[Record], what: str, part: Callable[[Record], Any], within: Sequence[str] = ("seed",)
+) -> Iterator[str]:
+    """The data sets and models whose runs have several of something within what their configurations share."""
     found: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for record in records:
         place = (record["choices"]["dataset"], record["choices"]["model"])
-        found[(*place, record["seed"]) if seeded else place].add(identity(part(record)))
-    for (dataset, model, *seed), hashes in sorted(found.items()):
+        found[(*place, *(record["config"][key] for key in within))].add(identity(part(record)))
+    for (dataset, model, *shared), hashes in sorted(found.items()):
         if len(hashes) > 1:
-            yield f"{dataset} · {model}{f', seed {seed[0]},' if seed else ''} has {len(hashes)} {what}"
+            told = "".join(f", {key} {value}" for key, value in zip(within, shared, strict=True))
+            yield f"{dataset} · {model}{told}{',' * bool(told)} has {len(hashes)} {what}"

@@ -97,7 +97,7 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
         axes.plot(line[gain], line["quality"], color=OTHERS, linewidth=0.8, zorder=1)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
-    step = min(0.025, 0.2 / len(lines))  # octaves
+    step = min(0.025, 0.2 / max(1, len(lines)))  # octaves
     for place, (label, line) in enumerate(lines):
         aside = 2 ** (step * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
         line = line.sort_values(COMPRESSION)

@@ -13,6 +13,7 @@ from benchmarks.statistics import ratio_interval
 PANEL = ["dataset", "model", "metric", "of"]  # one sub-table of a table, one panel of a figure
 CELL = [*PANEL, "keep"]  # in a cell, methods are compared
 MEASURED = ("parameters", "nonzero_parameters", "macs", "bytes")
+OF_CELL = ("keep", "seed", "budget.of")  # what a run depends on and tells in columns of their own
 SEPARATOR = " · "
 
 
@@ -62,8 +63,10 @@ def _choices(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _options(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """All that the run depended on besides its cell and its seed, as dotted names."""
-    leaves = _leaves(run_parts(record["config"]))
-    return ((name, value) for name, value in leaves if name.split(".")[-1] not in ("keep", "seed", "of"))
+    keep = str(record["config"]["keep"])  # also where an estimator or a rule for its end follows it
+    for name, value in _leaves(run_parts(record["config"])):
+        if name not in OF_CELL and (name.split(".")[-1], value) != ("keep", keep):
+            yield name, value
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -81,9 +84,9 @@ def _varying(settings: pd.DataFrame, within: pd.DataFrame) -> list[str]:
 
 
 def _labels(choices: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
-    """`label` and `dense_label` of every row; a dense network depends on data, model and its training only."""
+    """`label` and `dense_label` of every row; a dense network depends on task, data, model and how it was made."""
     place = ["dataset", "model"]
-    dense = [name for name in settings if name.split(".")[0] in ("training", "dataset", "model")]
+    dense = [name for name in settings if name.split(".")[0] in ("task", "dataset", "model", "training", "checkpoint")]
     found = pd.DataFrame({"label": choices["method"], "dense_label": "dense"})
     apart = _varying(settings[dense], choices[place])
     found["dense_label"] = _with_settings(found["dense_label"], settings[apart])

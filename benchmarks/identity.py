@@ -28,15 +28,14 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the scores of a dense network depend on: on how they are computed, not on memory and workers for that."""
-    criterion = {key: value for key, value in _alone(config["method"]["criterion"]).items() if key != "memory"}
-    method = {**config["method"], "criterion": criterion}
+    method = {**config["method"], "criterion": _alone(config["method"]["criterion"])}
     only = {"layer": config["layer"]} if config.get("layer") else {}  # which was not always recorded
     return {**dense_parts(config), "method": method, "granularity": config["granularity"], **only}
 
 
 def _alone(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, at any depth, without the number of workers."""
-    known = {key: value for key, value in options.items() if key != "workers"}
+    """The options, at any depth, without those that change nothing but the cost."""
+    known = {key: value for key, value in options.items() if key not in ("memory", "workers")}
     return {key: _alone(value) if isinstance(value, Mapping) else value for key, value in known.items()}
 
 
@@ -53,6 +52,8 @@ def _optional(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "distillation", config["training"]["distillation"]
     if config["training"].get("examples") is not None:  # which was not always recorded
         yield "examples", config["training"]["examples"]
+    if config["checkpoint"] and config["method"].get("restart"):  # what starts anew trains as a dense network does
+        yield "training", config["training"]["dense"]
     if config["accept"]["drop"] is not None:
         yield "accept", config["accept"]
     yield from ((axis, config[axis]) for axis in ("compression", "export", "analysis") if config[axis])

@@ -48,6 +48,7 @@ def prepare(config: Mapping[str, Any]) -> Setup:
     Raises ValueError or FileNotFoundError for what cannot work.
     """
     device = _device(config["device"])
+    _require_turns(config["latency"])
     if config["threads"]:
         torch.set_num_threads(config["threads"])
     task = instantiate(config["task"])
@@ -144,6 +145,14 @@ def _facts(names: Sequence[str], data: Data, dataset: str) -> dict[str, Any]:
             f"dataset={dataset} has no {missing[0]}, which this model is built for: choose another of them"
         )
     return {name: known[name] for name in names}
+
+
+def _require_turns(latency: Mapping[str, Any]) -> None:
+    if not latency["batches"] or min(latency["repeats"], *latency["batches"]) < 1:
+        raise ValueError(
+            f"latency.batches={latency['batches']} and latency.repeats={latency['repeats']} time nothing: give at "
+            "least one batch size and one repeat, as in latency.batches=[1] latency.repeats=5"
+        )
 
 
 def _device(name: str) -> torch.device:

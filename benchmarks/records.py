@@ -79,6 +79,12 @@ def skipped(folder: Path) -> list[dict[str, Any]]:
     return [run for run in _without_record(folder) if run.get("skipped")]
 
 
+def failed(folder: Path, attempt: str) -> list[dict[str, Any]]:
+    """The runs that failed in one attempt at a sweep, those that have an older record too."""
+    runs = [read(path) for path in sorted((folder / "failed").glob("*.json"))]
+    return [run for run in runs if run.get("attempt") == attempt and not run.get("skipped")]
+
+
 def _without_record(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted((folder / "failed").glob("*.json")):
         if not (folder / "records" / path.name).exists():

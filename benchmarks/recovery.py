@@ -19,6 +19,8 @@ from methods.criterion import Scores
 from methods.pruning import Pruned
 from methods.regrowth import growth
 
+ROUNDING = 1e-9  # 0.76 − 0.74 is more than 0.02
+
 
 class Recovery:
     """What `methods.pruning.prune` asks of training: to recover, to evaluate, and to say where weights would grow.
@@ -39,11 +41,17 @@ class Recovery:
 
     def __call__(self, model: nn.Module, start: int, stop: int) -> None:
         """Train `model` in place for the steps [start, stop); after the last of them, until it is accepted."""
-        last = start < stop == self.setup.plan.steps
+        plan = self.setup.plan
+        last = start == plan.removals[-1][0] and stop == plan.steps > 0
         if last and self.analysed:
             self.unrecovered = deepcopy(model)
         self.train(model, self.seed, start, stop)
-        while last and self.extra < self.accept["rounds"] and not self.accepts(model):
+        if last:
+            self.until_accepted(model)
+
+    def until_accepted(self, model: nn.Module) -> None:
+        """Train `model` more, in place, as often as is allowed and needed."""
+        while self.extra < self.accept["rounds"] and not self.accepts(self.evaluate(model)):
             self.extra += 1
             self.train(model, seed_of("more recovery", self.seed, self.extra))
 
@@ -64,9 +72,9 @@ class Recovery:
         with self.watch("measuring_seconds"):
             return self.setup.task.evaluate(model, self.setup.data.validation)[self.setup.task.metric]
 
-    def accepts(self, model: nn.Module) -> bool:
-        """Whether a network loses no more than may be lost."""
-        return self.accept["drop"] is None or self.dense - self.evaluate(model) <= self.accept["drop"]
+    def accepts(self, quality: float) -> bool:
+        """Whether no more is lost than may be lost."""
+        return self.accept["drop"] is None or self.dense - quality <= self.accept["drop"] + ROUNDING
 
     def verdict(self, pruned: Pruned) -> dict[str, Any] | None:
         """What the record says of acceptance; None where nobody asked."""
@@ -74,7 +82,7 @@ class Recovery:
         if drop is None:
             return None
         told = {"dense": self.dense, "pruned": quality, "extra_recoveries": self.extra}
-        return {"drop": drop, **told, "accepted": self.dense - quality <= drop}
+        return {"drop": drop, **told, "accepted": self.accepts(quality)}
 
     @timed
     def grow(self, model: nn.Module, groups: Sequence, step: int) -> Scores:
@@ -97,5 +105,6 @@ def restarted(config: Mapping[str, Any], recovery: Recovery, pruned: Pruned) -> 
     with recovery.watch("recovery_seconds"):
         setup.task.train(model, setup.data.train, instantiate(config["training"]["dense"]), recovery.seed)
     recovery.train(model, recovery.seed)
+    recovery.until_accepted(model)
     last = replace(pruned.rounds[-1], after=recovery.evaluate(model))
     return replace(pruned, model=setup.plan.granularity.finish(model), rounds=[*pruned.rounds[:-1], last])

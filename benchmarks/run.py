@@ -77,7 +77,8 @@ def _found_or_made(plain: dict[str, Any], choices: dict[str, str], name: str, la
     folder, start = Path(plain["results"], plain["sweep"]), time.perf_counter()
     path, failure = folder / "records" / f"{name}.json", folder / "failed" / f"{name}.json"
     try:
-        if not plain["force"] and (found := records.find(Path(plain["results"]), plain["sweep"], name)):
+        found = None if plain["force"] else records.find(Path(plain["results"]), plain["sweep"], name)
+        if found and _has_latencies(found, plain["latency"]["batches"]):
             print(f"{label}: has its record {name}; force=true runs it again", flush=True)
             return found
         records.forget_partials(path)
@@ -87,12 +88,17 @@ def _found_or_made(plain: dict[str, Any], choices: dict[str, str], name: str, la
     except Exception as error:
         line, skipped = mistakes.one_line(error), isinstance(error, Impossible)
         about = {"error": line, "skipped": skipped, "config": plain, "traceback": traceback.format_exc()}
-        records.write(failure, {"id": name, **about})
+        records.write(failure, {"id": name, **about, "attempt": os.environ.get(sweep.ATTEMPT)})
         print(f"{label}: {'SKIPPED' if skipped else 'FAILED'}: {line}", flush=True)
         return None
     tracking.track(record, **plain["wandb"], folder=Path(plain["results"], "cache"))
     print(f"{label}: {_outcome(record)} ({time.perf_counter() - start:.1f} s)", flush=True)
     return record
+
+
+def _has_latencies(record: dict[str, Any], batches: list[int]) -> bool:
+    """Whether a record, which is named by what a network depends on, was timed as it is asked for."""
+    return {str(batch) for batch in batches} <= set(record["dense"]["latency"])
 
 
 def _plain(config: DictConfig, **changes: Any) -> dict[str, Any]:
@@ -117,11 +123,21 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 
 
 def _command(keep: float) -> str:
-    """What makes this one run again, on any machine that has its data; of weights elsewhere only the name is told."""
+    """What makes this one run again, on any machine that has its data; of weights and configurations elsewhere only the name is told."""
     places = ("keep=", "results=", "force=", "device=", "memory=", "workers=", "wandb.", "hydra.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(places)]
     told = (f"checkpoint={Path(o).name}" if o.startswith("checkpoint=/") else o for o in overrides)
-    return shlex.join(["python", "-m", "benchmarks.run", *told, f"keep={keep:g}"])
+    own = [s.path for s in HydraConfig.get().runtime.config_sources if s.provider == "command-line"]
+    return shlex.join(
+        [
+            "python",
+            "-m",
+            "benchmarks.run",
+            *(f"--config-dir={Path(path).name}" for path in own),
+            *told,
+            f"keep={keep!r}",
+        ]
+    )
 
 
 def _outcome(record: dict[str, Any]) -> str:

@@ -18,9 +18,11 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from benchmarks import cores, mistakes, records, report, search
+from benchmarks.checkpoints import fingerprint
 from benchmarks.identity import identity
 
-JOBS, POSTPONED = "SWEEP_JOBS", "SWEEP_POSTPONED"  # what a job is told: how many there are, where to leave it for later
+# what a job is told: how many there are, which attempt at the sweep it is of, where to leave it for later
+JOBS, ATTEMPT, POSTPONED = "SWEEP_JOBS", "SWEEP_ATTEMPT", "SWEEP_POSTPONED"
 
 
 class Sweep(Callback):
@@ -31,20 +33,22 @@ class Sweep(Callback):
         if search.asked(config):
             search.begin(config)
         done = _done(config)
-        if not config.force and done.exists() and all(map(os.path.exists, json.loads(done.read_text()))):
+        made = json.loads(done.read_text()) if done.exists() else []
+        if made and not config.force and all(map(os.path.exists, made)):
             print(f"{_report(config)}\nall runs of this sweep have their records; force=true runs them again")
             raise SystemExit(0)
         if warning := cores.crowd(config.hydra.launcher, config.threads):
             print(warning, flush=True)
         if folder := config.hydra.launcher.get("submitit_folder"):
             print(f"{_count(config)} jobs, which write to {Path(folder).parent}", flush=True)
-        self.postponed = "" if search.asked(config) else uuid4().hex
-        _tell(config, jobs=_count(config), postponed=self.postponed)
+        self.attempt = uuid4().hex
+        self.postponed = "" if search.asked(config) else self.attempt
+        _tell(config, jobs=_count(config), attempt=self.attempt, postponed=self.postponed)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Make what other processes were making and did not; print the table. Raises SystemExit if a run failed."""
         if jobs := _taken(config, self.postponed):
-            _tell(config, jobs=len(jobs), postponed="")
+            _tell(config, jobs=len(jobs), attempt=self.attempt, postponed="")
             try:
                 _launch(config, jobs)
             except mistakes.KILLED as error:
@@ -53,7 +57,7 @@ class Sweep(Callback):
         found = [str(path) for path in sorted((folder / "records").glob("*.json"))]
         if found:
             print(f"\n{_report(config)}")
-        if failed := records.failures(folder):
+        if failed := records.failed(folder, self.attempt):
             raise SystemExit(
                 f"error: {len(failed)} runs failed: {folder / 'failed'} says why; the same command tries again"
             )
@@ -80,10 +84,10 @@ def _taken(config: DictConfig, postponed: str) -> list[list[str]]:
     return jobs
 
 
-def _tell(config: DictConfig, jobs: int, postponed: str) -> None:
+def _tell(config: DictConfig, jobs: int, attempt: str, postponed: str) -> None:
     """Set the environment of every job, in whatever process or machine a launcher runs it."""
     with read_write(config.hydra), open_dict(config.hydra):
-        for key, value in ((JOBS, jobs), (POSTPONED, postponed)):
+        for key, value in ((JOBS, jobs), (ATTEMPT, attempt), (POSTPONED, postponed)):
             config.hydra.overrides.hydra.append(f"++hydra.job.env_set.{key}='{value}'")
 
 
@@ -113,10 +117,13 @@ def _count(config: DictConfig) -> int:
 
 
 def _done(config: DictConfig) -> Path:
-    """Where the records of a sweep that ended are listed: named by its overrides and all configuration files."""
+    """Where the records of a sweep that ended are listed: named by its overrides, all configuration files, and the
+    contents of the checkpoint.
+    """
     sources = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
     files = {str(path): path.read_text() for source in sources for path in sorted(source.rglob("*.yaml"))}
-    name = identity([_overrides(config), files])
+    weights = fingerprint(config.checkpoint) if Path(config.checkpoint or "").is_file() else None
+    name = identity([_overrides(config), files, weights])
     return Path(config.results, "cache", "sweeps", f"{name}.json")
 
 

@@ -93,14 +93,16 @@ def led(table: pd.DataFrame, runs: pd.DataFrame, cell: Sequence[str]) -> pd.Data
 def _verdicts(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """In a cell, who is `best`: the highest mean, if it beats every other beyond chance; if not, who is `tied` for it.
 
-    Paired t tests on shared seeds, adjusted for the number of others (Holm 1979), at 5 %.
+    Paired t tests on shared seeds, adjusted for the number of others (Holm 1979), at 5 %. A label with one seed leads
+    nobody, and who shares fewer than two seeds with the leader cannot be told from it.
     """
     quality = rows.pivot(index="seed", columns="label", values="quality")
-    first = quality.mean().idxmax()
-    pairs = {label: quality[[first, label]].dropna() for label in quality if label != first}
-    tested = {label: paired_p(pair[first], pair[label]) for label, pair in pairs.items() if len(pair) > 1}
-    if not tested:
+    several = quality.loc[:, quality.count() > 1]
+    if several.empty or quality.shape[1] == 1:
         return
+    first = several.mean().idxmax()
+    pairs = {label: quality[[first, label]].dropna() for label in quality if label != first}
+    tested = {label: paired_p(pair[first], pair[label]) if len(pair) > 1 else 1.0 for label, pair in pairs.items()}
     tied = [label for label, p in zip(tested, holm(list(tested.values())), strict=True) if p >= 0.05]
     yield first, "tied" if tied else "best"
     yield from ((label, "tied") for label in tied)

@@ -120,6 +120,19 @@ def test_who_loses_too_much_recovers_again_and_is_rejected_if_that_is_not_enough
     assert record_of(tmp_path, *SMALL, "keep=0.05")["acceptance"] is None
 
 
+@pytest.mark.parametrize("how", [["schedule=gradual", "schedule.end=1"], ["method=narrow"]])
+def test_the_final_network_gets_the_recoveries_that_it_needs(how, tmp_path):
+    accepted = record_of(tmp_path, *SMALL, "keep=0.05", "accept.drop=-2", "accept.rounds=1", *how)["acceptance"]
+    assert accepted["extra_recoveries"] == 1
+
+
+def test_a_loss_of_what_may_be_lost_is_accepted(tmp_path):
+    record = record_of(tmp_path, *SMALL, "keep=0.05")
+    lost = record["recovery"]["dense"] - record["rounds"][-1]["after"]
+    again = record_of(tmp_path, *SMALL, "keep=0.05", f"accept.drop={lost - 1e-12:.15f}")
+    assert again["acceptance"]["accepted"] and not again["acceptance"]["extra_recoveries"]
+
+
 def test_more_recovery_is_more_training(tmp_path):
     once, again = (
         record_of(tmp_path, *SMALL, "keep=0.3", f"accept.drop={drop}", "accept.rounds=4") for drop in (1, -2)

@@ -42,6 +42,11 @@ def test_without_an_estimate_that_is_much_longer_there_is_nothing_to_compare_wit
     assert estimation([record(method="magnitude")]).empty
 
 
+def test_values_of_different_games_are_not_compared():
+    other = [record(worth="accuracy", seed=seed, keep=keep) for seed in (0, 1, 2) for keep in (0.5, 0.25)]
+    assert estimation([*sweep(), *other]).empty
+
+
 def test_the_table_and_the_figure_show_every_estimator():
     rows = estimation(sweep())
     text = markdown(table(rows))

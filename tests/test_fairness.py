@@ -32,6 +32,7 @@ def test_runs_that_compare_are_told_in_one_line():
         ({"config__training__recovery__recipe": "long"}, "digits · convnet, seed 0, has 2 recoveries"),
         ({"config__training__distillation__weight": 0.5}, "digits · convnet, seed 0, has 2 recoveries"),
         ({"config__accept__drop": 0.01}, "digits · convnet, seed 0, has 2 recoveries"),
+        ({"acceptance": {"extra_recoveries": 2}}, "digits · convnet, seed 0, keep 0.5, has 2 lengths of recovery"),
         ({"config__dataset__split_seed": 1}, "digits · convnet has 2 data splits"),
         ({"budget__achieved": 0.51}, "keeps 0.51, more than 0.5"),
     ],

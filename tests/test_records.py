@@ -86,6 +86,17 @@ def test_what_a_run_depends_on_is_in_its_id(other):
     assert run_id("method=shapley", other) != run_id("method=shapley")
 
 
+def test_memory_counts_nowhere_in_a_criterion_that_plays():
+    assert run_id("method=inverted", "memory=1e9") == run_id("method=inverted")
+
+
+def test_what_starts_anew_beside_a_checkpoint_depends_on_how_a_dense_network_trains(tmp_path):
+    (tmp_path / "mine.pt").write_bytes(b"weights")
+    longer, given = "training.dense.epochs=3", f"checkpoint={tmp_path / 'mine.pt'}"
+    assert run_id("method=narrow", given, longer) != run_id("method=narrow", given)
+    assert run_id("method=random", given, longer) == run_id("method=random", given)
+
+
 def test_the_root_of_a_data_set_is_no_part_of_its_identity_but_its_name_is():
     local = ["dataset=parquet", "dataset.root=/a"]
     assert run_id("dataset=cifar10") == run_id("dataset=cifar10", "dataset.root=/b")

@@ -184,6 +184,12 @@ def _cell(one: dict) -> tuple:
     return one["choices"]["model"], one["choices"]["method"], one["budget"]["keep"]
 
 
+def test_a_panel_may_have_none_of_the_foremost():
+    foremost = [record(f"good_{i}", model="mlp", accuracy=0.9) for i in range(8)]
+    rest = [record(f"poor_{i}", accuracy=0.2) for i in range(2)]
+    assert len(figures.tradeoff(tradeoff(frame([*foremost, *rest]))).axes) == 2
+
+
 def test_of_many_methods_the_foremost_have_lines_of_their_own():
     names = ["shapley", "magnitude", "random", *(f"m{i:02}" for i in range(12))]
     found = [record(name, accuracy=0.5 + i / 100, seed=seed) for i, name in enumerate(names) for seed in (0, 1)]

@@ -11,7 +11,7 @@ import torch
 from torchvision.models import resnet18, squeezenet1_1
 
 from benchmarks import records
-from benchmarks.checkpoints import with_classes
+from benchmarks.checkpoints import digest, with_classes
 from benchmarks.identity import identity, run_parts
 from benchmarks.resnets import cifar_resnet
 
@@ -69,6 +69,21 @@ def test_a_record_names_the_command_that_makes_it_again(command, tmp_path):
         assert (other["id"], other["pruned"]["accuracy"]) == (record["id"], record["pruned"]["accuracy"])
 
 
+def test_a_command_tells_the_fraction_whole(command, tmp_path):
+    command("method=magnitude", "keep=0.33333333")
+    assert recorded(tmp_path)[0]["command"].endswith(" keep=0.33333333")
+
+
+def test_a_record_without_the_latencies_that_are_asked_for_is_made_again(command, tmp_path):
+    command("method=magnitude")
+    code, said = command("-m", "method=magnitude", "sweep=mine", "latency.batches=[1,2]")
+    assert code == 0 and "has its record" not in said
+    assert recorded(tmp_path, "mine")[0]["dense"]["latency"].keys() == {"1", "2"}
+    assert "has its record" in command("method=magnitude", "sweep=mine")[1]
+    assert "time nothing" in command("method=random", "latency.repeats=0")[1]
+    assert "time nothing" in command("method=random", "latency.batches=[]")[1]
+
+
 def test_recovery_on_few_examples_takes_fewer_steps(command, tmp_path):
     command("method=magnitude", "training.examples=128", "training.recovery.batch_size=32")
     (record,) = recorded(tmp_path)
@@ -113,6 +128,18 @@ def test_a_failed_run_is_recorded_and_the_sweep_goes_on(command, tmp_path):
     failed = json.loads(failure.read_text())
     assert failed["error"].startswith("keep=0.0001 of parameters is infeasible") and "Traceback" in failed["traceback"]
     assert not failed["skipped"] and [record["budget"]["keep"] for record in recorded(tmp_path, "half")] == [0.5]
+
+
+def test_only_what_failed_now_counts(command, tmp_path, monkeypatch):
+    assert command("-m", "keep=0.0001", "method=magnitude,random", "sweep=mine")[0] == 1
+    assert command("-m", "keep=0.5", "method=magnitude,random", "sweep=mine")[0] == 0  # those of old are no concern
+    monkeypatch.setattr("benchmarks.pipeline.prepare", lambda config: 1 / 0)
+    code, said = command("-m", "keep=0.5", "method=magnitude,random", "sweep=mine", "force=true")
+    assert code == 1 and "2 runs failed" in said and len(recorded(tmp_path, "mine")) == 2
+
+
+def test_a_sweep_of_impossible_pairs_can_be_repeated(command):
+    assert [command("-m", "method=bn_scale", "seed=0,1", "sweep=pairs")[0] for _ in range(2)] == [0, 0]
 
 
 def test_an_impossible_pair_is_recorded_as_skipped_and_no_failure_of_the_sweep(command, tmp_path):
@@ -241,6 +268,7 @@ def test_a_model_of_ones_own_needs_a_configuration_alone(command, tmp_path, monk
     assert code == 0, said
     (record,) = recorded(tmp_path)
     assert set(record["rounds"][0]["kept"]) == {"first", "second"} and record["choices"]["model"] == "mine"
+    assert record["command"].startswith("python -m benchmarks.run --config-dir=own ")
 
 
 def test_a_checkpoint_of_ones_own_is_the_dense_network(command, tmp_path):
@@ -256,6 +284,11 @@ def test_a_checkpoint_of_ones_own_is_the_dense_network(command, tmp_path):
     assert record["cost"]["training_seconds"] == 0 and not (tmp_path / "cache" / "dense").exists()
     assert record["config"]["checkpoint"]["name"] == "mine.th" and str(tmp_path / "mine.th") not in json.dumps(record)
     assert identity(run_parts(record["config"])) == record["id"]  # wherever the file is, or is no more
+    again = ["-m", *asked, f"checkpoint={tmp_path / 'mine.th'}", "sweep=mine"]
+    assert "has its record" in command(*again)[1] and "all runs of this sweep have" in command(*again)[1]
+    torch.save({name: tensor + 0.1 for name, tensor in state.items()}, tmp_path / "mine.th")
+    digest.cache_clear()  # as another process would find it
+    assert command(*again)[0] == 0 and len(recorded(tmp_path, "mine")) == 2  # another file under the same name
     code, said = command(*asked, "model.network.depth=14", f"checkpoint={tmp_path / 'mine.th'}")
     assert code == 1 and "mine.th does not fit ResNet: it has no layer1.1.bn1.bias" in said
     (tmp_path / "broken.th").write_bytes(b"no weights")

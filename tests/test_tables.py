@@ -105,6 +105,24 @@ def test_dense_networks_that_were_trained_differently_are_not_averaged():
     assert set(table[table["keep"] == 1]["label"]) == {"dense · training=digits", "dense · training=long"}
 
 
+def test_dense_networks_from_different_files_are_not_averaged():
+    found = [record(seed=seed, accuracy=0.9) for seed in (0, 1)]
+    for one, digest in zip(found, ("abc", "def"), strict=True):
+        one["config"]["checkpoint"] = {"name": "mine.pt", "sha256": digest}
+    labels = tables.tradeoff(frame(found))["label"]
+    assert sum(label.startswith("dense · checkpoint=") for label in labels) == 2
+
+
+def test_what_follows_keep_is_no_variant_and_a_setting_of_that_name_is_one():
+    def estimated(keep, follows):
+        one = record(keep=keep, estimator="bandit")
+        one["config"]["method"]["criterion"]["estimator"]["keep"] = follows
+        return one | {"id": f"{keep}{follows}"}
+
+    assert set(labels(estimated(0.5, 0.5), estimated(0.25, 0.25))) == {"shapley"}
+    assert len(set(labels(estimated(0.5, 0.3), estimated(0.5, 0.4)))) == 2
+
+
 @settings(max_examples=8)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
 def test_a_cell_is_its_mean_and_its_paired_difference(pairs):
@@ -225,6 +243,13 @@ def test_who_cannot_be_told_from_the_best_is_marked():
     }
     assert all(("≈" in line) is (label != "magnitude") for label, line in rows.items())
     assert "$\\approx$" in typesetting.latex(cells.table(table))
+
+
+@pytest.mark.parametrize("alone", [0.5, 0.949, 0.999])
+def test_one_seed_leads_nobody_and_leaves_nobody_behind(alone):
+    """However good or bad: that it is worse was not tested, so nobody is best."""
+    table = tables.tradeoff(frame(of([0.95, 0.96, 0.97]) + of([0.5, 0.51, 0.52], "magnitude") + of([alone], "gradual")))
+    assert set(table[table["tied"]]["label"]) == {"shapley", "gradual"} and not table["best"].any()
 
 
 def test_many_comparisons_are_corrected():
