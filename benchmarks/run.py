@@ -123,21 +123,16 @@ def _choices(plain: dict[str, Any]) -> dict[str, str]:
 
 
 def _command(keep: float) -> str:
-    """What makes this one run again, on any machine that has its data; of weights and configurations elsewhere only the name is told."""
+    """What makes this one run again, on any machine that has its data.
+
+    Of weights and configurations elsewhere only the name is told.
+    """
     places = ("keep=", "results=", "force=", "device=", "memory=", "workers=", "wandb.", "hydra.")
     overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith(places)]
     told = (f"checkpoint={Path(o).name}" if o.startswith("checkpoint=/") else o for o in overrides)
     own = [s.path for s in HydraConfig.get().runtime.config_sources if s.provider == "command-line"]
-    return shlex.join(
-        [
-            "python",
-            "-m",
-            "benchmarks.run",
-            *(f"--config-dir={Path(path).name}" for path in own),
-            *told,
-            f"keep={keep!r}",
-        ]
-    )
+    program = ["python", "-m", "benchmarks.run", *(f"--config-dir={Path(path).name}" for path in own)]
+    return shlex.join([*program, *told, f"keep={keep!r}"])
 
 
 def _outcome(record: dict[str, Any]) -> str:
