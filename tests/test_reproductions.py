@@ -12,16 +12,16 @@ CLAIM = {"claim": "order", "published": {"shapley": 3.0, "magnitude": 2.0, "rand
 
 
 def ours(**qualities: float) -> pd.DataFrame:
-    return pd.DataFrame({"quality": qualities})
+    return pd.DataFrame({"quality": qualities}).assign(leads=1, panels=2)
 
 
 def test_an_order_is_reproduced_or_not():
     assert verdict(CLAIM, ours(shapley=90, magnitude=80, random=70)) == (
-        "reproduced: shapley leads, rank correlation 1.00"
+        "order reproduced: shapley leads (in 1 of 2), rank correlation 1.00"
     )
-    assert verdict(CLAIM, ours(shapley=80, magnitude=90, random=70)).startswith("not reproduced: magnitude leads")
+    assert verdict(CLAIM, ours(shapley=80, magnitude=90, random=70)).startswith("order not reproduced: magnitude leads")
     lower = {**CLAIM, "lower": True}
-    assert verdict(lower, ours(shapley=70, magnitude=80, random=90)).startswith("reproduced: random leads")
+    assert verdict(lower, ours(shapley=70, magnitude=80, random=90)).startswith("order reproduced: random leads")
 
 
 def test_what_cannot_be_compared_says_why():
@@ -38,6 +38,10 @@ def test_our_numbers_are_means_over_panels_with_intervals_over_seeds(tmp_path):
     assert (row["quality"], row["n"]) == (pytest.approx(80), 2)
     row = measured({**CLAIM, "model": "mlp"}, tmp_path).loc["magnitude"]
     assert (row["quality"], row["n"]) == (pytest.approx(100 * (0.8 + 0.7 + 0.1) / 3), 3)
+    others = [record("random", model=m, accuracy=a) for m, a in (("mlp", 0.9), ("convnet", 0.1))]
+    write(tmp_path / "mine", others)
+    leads = measured(CLAIM, tmp_path)
+    assert dict(leads["leads"]) == {"magnitude": 1, "random": 1} and (leads["panels"] == 2).all()
     assert measured(CLAIM, tmp_path / "nowhere").empty and measured({**CLAIM, "model": "vit"}, tmp_path).empty
     assert "not run" in reproductions.reproductions(tmp_path)
 
