@@ -55,8 +55,8 @@ def _curves(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for name, label, seed in rows[["id", "label", "seed"]].itertuples(index=False):
         record = records[name]
-        first, recovery = record["rounds"][0], record.get("recovery")  # which was not always recorded
-        if recovery and recovery["curve"]:
+        first, recovery = record["rounds"][0], record["recovery"]
+        if recovery["curve"]:
             points = [(first["step"], first["before"]), *recovery["curve"]]
             found += [(label, seed, step, 100 * quality, 100 * recovery["dense"]) for step, quality in points]
     return pd.DataFrame(found, columns=["label", "seed", "step", "quality", "dense"])

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
-from benchmarks.commands import command
-
 
 class Pool:
     """Values that are told once and then by their place in `values`."""
@@ -25,9 +23,8 @@ class Pool:
 
 def told(record: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
     """A record without its scores and samples; sections of its configuration and its machine are places in `pool`."""
-    recovery = record.get("recovery") or {"curve": [], "dense": None}  # which was not always recorded
     return {
-        "command": record.get("command") or command(record),  # which was not always recorded
+        "command": record["command"],
         "config": {section: pool.place(value) for section, value in record["config"].items()},
         **{key: pool.place(record[key]) for key in ("choices", "machine", "versions", "commit")},
         "finished": record["finished"],
@@ -36,7 +33,7 @@ def told(record: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
         "rounds": [_round(one) for one in record["rounds"]],
         "networks": pool.place(_networks(record)),
         "cost": {key: _short(value) for key, value in record["cost"].items()},
-        "curve": [[step, _short(quality)] for step, quality in recovery["curve"]],
+        "curve": [[step, _short(quality)] for step, quality in record["recovery"]["curve"]],
         "acceptance": record["acceptance"],
         "artefacts": [_artefact(one, record["metric"]) for one in record["artefacts"]],
     }

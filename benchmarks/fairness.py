@@ -34,7 +34,7 @@ def _dense(record: Record) -> dict[str, Any]:
 def _recovery(record: Record) -> list[Any]:
     config = record["config"]
     training = config["training"]
-    return [training["recovery"], training["distillation"], training.get("examples"), config["accept"]]
+    return [training["recovery"], training["distillation"], training["examples"], config["accept"]]
 
 
 def _extra(record: Record) -> int:

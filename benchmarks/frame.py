@@ -57,7 +57,7 @@ def _choices(record: Mapping[str, Any]) -> dict[str, str]:
     criterion = record["config"]["method"]["criterion"]
     ignored = {"worth", "aggregate", "estimator"} - set(criterion)
     chosen = {axis: choice for axis, choice in record["choices"].items() if axis not in ignored}
-    layer = record["config"].get("layer")  # which was not always recorded; pruned alone, it is a panel of its own
+    layer = record["config"]["layer"]  # pruned alone, it is a panel of its own
     return {**chosen, "model": f"{chosen['model']}, layer {layer}"} if layer else chosen
 
 

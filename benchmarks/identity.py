@@ -29,7 +29,7 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the scores of a dense network depend on: on how they are computed, not on memory and workers for that."""
     method = {**config["method"], "criterion": _alone(config["method"]["criterion"])}
-    only = {"layer": config["layer"]} if config.get("layer") else {}  # which was not always recorded
+    only = {"layer": config["layer"]} if config["layer"] else {}
     return {**dense_parts(config), "method": method, "granularity": config["granularity"], **only}
 
 
@@ -50,7 +50,7 @@ def _optional(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What counts only where it is asked for: a temperature of no teacher changes nothing."""
     if config["training"]["distillation"]["weight"]:
         yield "distillation", config["training"]["distillation"]
-    if config["training"].get("examples") is not None:  # which was not always recorded
+    if config["training"]["examples"] is not None:
         yield "examples", config["training"]["examples"]
     if config["checkpoint"] and config["method"].get("restart"):  # what starts anew trains as a dense network does
         yield "training", config["training"]["dense"]

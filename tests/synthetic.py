@@ -46,6 +46,7 @@ def record(
     }
     config = _config(choices, keep, seed, of, samples)
     name = sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    config["layer"] = config["training"]["examples"] = None
     noise = np.random.default_rng(seed).normal(0, 0.004)
     if accuracy is None:
         loss = QUALITY.get(method, 0.05) * (1 + 0.3 * (model == "mlp")) * np.log2(1 / keep)
@@ -77,6 +78,7 @@ def record(
         },
         "versions": {"torch": "2.14.1"},
         "commit": "abc1234",
+        "command": f"python -m benchmarks.run model={model} method={method} seed={seed} keep={keep}",
         "finished": "2026-11-23T12:00:00+00:00",
     }
 

@@ -134,7 +134,7 @@ def shown(records: list[dict]) -> dict:
 
 def test_there_are_the_figures_that_there_are_numbers_for():
     assert list(shown(golden())) == ["step_6_recovery", "correlation", "price"]
-    alone = {**record(), "recovery": None}
+    alone = {**record(), "recovery": {"dense": 0.9, "curve": []}}
     assert list(shown([alone])) == []
 
 
