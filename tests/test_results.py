@@ -6,6 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks import records
+from benchmarks.areas import curves
+from benchmarks.frame import frame
+from benchmarks.statistics import paired_difference
+
 ROOT = Path(__file__).parents[1]
 RESULTS = " ".join((ROOT / "RESULTS.md").read_text().split())
 
@@ -39,35 +44,80 @@ def scored(found: pd.Series) -> str:
     return f"{found['scoring_seconds']:.3g} s"
 
 
-CONVNET, RESNET, VGG = ({"model": name} for name in ("convnet", "cifar_resnet20", "vgg11_bn_quarter"))
+CONVNET, RESNET, MOBILE, VGG = (
+    {"model": name} for name in ("convnet", "cifar_resnet20", "mobilenet_v2", "vgg11_bn_quarter")
+)
 LOSS = "worth=negative_cross_entropy · aggregate="
 
 
-def unrecovered() -> list[str]:
-    names = ("shapley", "magnitude", "taylor", "leave_one_out", "backward_elimination")
-    found = {name: area("curves", name, **CONVNET) for name in names}
-    residual = area("curves", "shapley", **RESNET)
+def against(sweep: str, rival: str, **where: object) -> pd.Series:
+    """Shapley − rival, mean over budgets: a row of verdict.csv."""
+    rows = pd.read_csv(ROOT / "results" / "verdict.csv")
+    for column, value in {"sweep": sweep, "rival": rival, **where}.items():
+        rows = rows[rows[column] == value]
+    [(_, found)] = rows.iterrows()
+    return found
+
+
+def runs(sweep: str) -> pd.DataFrame:
+    return frame(records.load(ROOT / "results" / sweep))
+
+
+def paired(by_seed: pd.DataFrame, one: str, other: str) -> str:
+    """The mean difference of two columns of fractions, in points."""
+    mean, half = paired_difference(100 * by_seed[one], 100 * by_seed[other])
+    return f"{mean:+.1f} ± {half:.1f}".replace("-", "−")
+
+
+def verdicts() -> list[str]:
+    table = pd.read_csv(ROOT / "results" / "verdict.csv")
+    signs = table.pivot(index=["sweep", "dataset", "model"], columns="rival", values="sign")
+    rivals = {rival: signs[rival].dropna() for rival in ("magnitude", "gradual", "taylor", "random")}
+    won = signs[signs["magnitude"] > 0]
     return [
-        f"Shapley values keep {told(found['shapley'], 'area')} %, {gain(found['shapley'])} points from magnitude",
-        f"one gradient (Taylor) keeps {told(found['taylor'], 'area')} %",
+        ", ".join(
+            f"{rival} (better in {(sign > 0).sum()}, worse in {(sign < 0).sum()} of {len(sign)})"
+            for rival, sign in rivals.items()
+        ),
+        f"on {(won['taylor'] == 0).sum()} of the {len(won)} networks on which they beat magnitude they are not told "
+        "apart from Taylor",
+    ]
+
+
+def unrecovered() -> list[str]:
+    names = ("shapley", "magnitude", "random", "taylor", "leave_one_out", "backward_elimination")
+    found = {name: area("curves", name, **CONVNET) for name in names}
+    assert not pd.read_csv(ROOT / "results" / "curves" / "areas.csv")["best"].any()
+    one, other = (against("curves", rival, **RESNET) for rival in ("magnitude", "random"))
+    return [
+        f"**{gain(found['shapley'])} points from magnitude (n = {found['shapley']['n']})**",
+        f"Shapley values keep {told(found['shapley'], 'area')} %, magnitude {told(found['magnitude'], 'area')} %",
+        f"random choice {told(found['random'], 'area')} %",
+        f"one gradient (Taylor) {told(found['taylor'], 'area')} %",
         f"leave-one-out {told(found['leave_one_out'], 'area')} %",
         f"greedy backward elimination {told(found['backward_elimination'], 'area')} %",
         f"{scored(found['shapley'])} of scoring for Shapley, {scored(found['taylor'])} for Taylor",
-        f"they keep {told(residual, 'area')} %, {gain(residual)} points from it",
+        "no method wins the table of areas once all comparisons are corrected",
+        f"they are {gain(one)} points from magnitude and {gain(other)} from random choice (n = {one['n']})",
     ]
 
 
 def layers() -> list[str]:
-    places = ("0", "4", "8")
-    found = [area("curves_layers", "shapley", model=f"convnet, layer {place}") for place in places]
-    return [f"layer {place}: {gain(one)} points from magnitude" for place, one in zip(places, found, strict=True)]
+    first, *others = (area("curves_layers", "shapley", model=f"convnet, layer {place}") for place in (0, 4, 8))
+    greedy = area("curves_layers", "backward_elimination", model="convnet, layer 0")
+    return [
+        f"**{gain(first)} points from magnitude in the first layer (n = {first['n']})**",
+        f"{gain(others[0])} in the second and {gain(others[1])} in the third",
+        f"greedy backward elimination keeps {told(greedy, 'area')} %, Shapley values {told(first, 'area')} %",
+    ]
 
 
 def low_data() -> list[str]:
     few = {name: cell("low_data", name, 0.25) for name in ("shapley", "magnitude", "taylor", "gradual", "random")}
     return [
-        f"Shapley values reach {told(few['shapley'], 'quality')} %, {gain(few['shapley'])} points from magnitude",
-        f"Taylor reaches {told(few['taylor'], 'quality')} %, random choice {told(few['random'], 'quality')} %",
+        f"**{gain(few['shapley'])} points from magnitude with a quarter of the MACs (n = {few['shapley']['n']})**",
+        f"Shapley values reach {told(few['shapley'], 'quality')} %, magnitude {told(few['magnitude'], 'quality')} %",
+        f"Taylor {told(few['taylor'], 'quality')} %, random choice {told(few['random'], 'quality')} %",
         f"gradual magnitude pruning reaches {told(few['gradual'], 'quality')} % and scores in {scored(few['gradual'])}",
         f"three quarters kept, Shapley values are {gain(cell('low_data', 'shapley', 0.75))} points from magnitude",
         f"Shapley values took {scored(few['shapley'])}",
@@ -75,37 +125,71 @@ def low_data() -> list[str]:
 
 
 def main() -> list[str]:
-    of_each = [(RESNET, (0.75, 0.5, 0.35, 0.25, 0.125)), (VGG, (0.5, 0.25, 0.125))]
-    sentences = [
-        "; ".join(f"keep {keep:g}: {gain(cell('main', 'shapley', keep, **model))}" for keep in keeps)
-        for model, keeps in of_each
-    ]
-    gradual = cell("main", "gradual", 0.25, **VGG)
+    of_each = {
+        "ResNet-20 (CIFAR-10)": (RESNET, (0.75, 0.5, 0.35, 0.25, 0.125)),
+        "ResNet-56 (CIFAR-10)": ({"model": "cifar_resnet56"}, (0.5, 0.25)),
+        "MobileNetV2": (MOBILE, (0.75, 0.5, 0.35, 0.25, 0.125)),
+        "VGG-11 of a quarter of its width": (VGG, (0.5, 0.25, 0.125)),
+        "ViT": ({"model": "vit"}, (0.25,)),
+    }
+    cells = {
+        name: "; ".join(f"{gain(cell('main', 'shapley', keep, **model))} ({keep:g})" for keep in keeps)
+        for name, (model, keeps) in of_each.items()
+    }
+    most, taylor = cell("main", "shapley", 0.125, **MOBILE), against("main", "taylor", **MOBILE)
     return [
-        *sentences,
-        f"gradual magnitude pruning with a quarter of the MACs is {gain(gradual)} points from one-shot",
-        f"with a quarter of its MACs {gain(cell('main', 'shapley', 0.25, model='vit'))}",
+        f"**{gain(most)} points from magnitude, MobileNetV2 with an eighth of its MACs (n = {most['n']})**",
+        *(f"{name}: {found}" for name, found in cells.items()),
+        f"on MobileNetV2 Taylor does as well (Shapley − Taylor over all budgets {gain(taylor)})",
+        f"VGG's gradual pruning with a quarter of the MACs is {gain(cell('main', 'gradual', 0.25, **VGG))}",
     ]
 
 
 def recovered() -> list[str]:
-    gains = [
-        f"{gain(cell('quickstart', 'shapley', keep, model=model))} (keep {keep:g}, {model})"
+    found = {
+        (keep, model): cell("quickstart", "shapley", keep, model=model)
         for model in ("convnet", "mlp")
         for keep in (0.5, 0.0625)
+    }
+    last = found[0.0625, "convnet"]
+    return [
+        f"**{gain(last)} points from magnitude, a convnet with a sixteenth of its parameters (n = {last['n']})**",
+        "; ".join(
+            f"{one['difference']:+.2f} ± {one['difference_ci95']:.2f} (keep {keep:g}, {model})".replace("-", "−")
+            for (keep, model), one in found.items()
+        ),
     ]
-    return gains
 
 
 def aggregation() -> list[str]:
     of = {name: area("aggregation", f"shapley · {LOSS}{name}", **CONVNET) for name in ("mean", "mean_abs")}
-    return [f"{told(of['mean'], 'area')} % with the mean", f"{told(of['mean_abs'], 'area')} % with the mean of sizes"]
+    signs = []
+    by_model = {}
+    for model, rows in curves(runs("aggregation")).groupby("model"):
+        by_seed = rows.pivot(index="seed", columns="label", values="quality")
+        by_model[model] = paired(by_seed, f"shapley · {LOSS}mean_abs", f"shapley · {LOSS}mean")
+        for mean in (label for label in by_seed if label.endswith("=mean")):
+            for other in ("_abs", "_plus_std"):
+                difference, half = paired_difference(by_seed[mean + other], by_seed[mean])
+                signs.append((difference > 0, abs(difference) > half))
+    ahead, sure = (sum(column) for column in zip(*signs, strict=True))
+    return [
+        f"**{by_model['convnet']} points from the mean of values to the mean of their sizes (n = {of['mean']['n']})**",
+        f"{told(of['mean'], 'area')} % with the mean, {told(of['mean_abs'], 'area')} % with the mean of sizes",
+        f"{ahead} of {len(signs)} comparisons",
+        f"{sure} of them exclude zero",
+    ]
 
 
 def estimators() -> list[str]:
     few, many = (row("estimators", "estimators", estimator="permutation", samples=samples) for samples in (4, 64))
     good = row("estimators", "estimators", estimator="surrogate", samples=64)
+    means = runs("estimators").pivot_table(index="seed", columns="label", values="quality")
+    longest, least = (
+        f"shapley · estimator={name} · estimator.samples={n}" for name, n in (("antithetic", 1000), ("permutation", 4))
+    )
     return [
+        f"**{paired(means, longest, least)} points from four permutations to a thousand (n = {few['n']})**",
         f"from an error of {few['error']:.2f} (4 permutations) to {many['error']:.2f} (64)",
         f"accuracy goes from {told(few, 'quality')} % to {told(many, 'quality')} %",
         f"the surrogate's error of {good['error']:.3f} gives {told(good, 'quality')} %",
@@ -115,16 +199,21 @@ def estimators() -> list[str]:
 def tasks() -> list[str]:
     models = ("autoencoder", "lstm", "text_transformer", "gpt", "dqn")
     found = {model: cell("tasks", "shapley", 0.125, model=model) for model in models}
+    coder = found["autoencoder"]
+    halved = {name: cell("tasks", name, 0.5, model="dqn") for name in ("shapley", "magnitude")}
     return [
-        f"autoencoder (Fashion-MNIST) {gain(found['autoencoder'])} points of explained variance",
+        f"**{gain(coder)} points of explained variance, an autoencoder (n = {coder['n']})**",
+        f"over all budgets it is {gain(against('tasks', 'taylor', model='autoencoder'))} points from Taylor",
         f"LSTM (SST-2) {gain(found['lstm'])} points of accuracy",
         f"text transformer (SST-2) {gain(found['text_transformer'])}",
         f"language model (characters of Shakespeare) {gain(found['gpt'])} points of accuracy",
         f"DQN (CartPole) {gain(found['dqn'])} points of return",
+        f"half of it kept, {told(halved['shapley'], 'quality')} % of the longest episode against "
+        f"{told(halved['magnitude'], 'quality')} %",
     ]
 
 
-FINDINGS = (unrecovered, layers, low_data, main, recovered, aggregation, estimators, tasks)
+FINDINGS = (verdicts, unrecovered, layers, low_data, main, recovered, aggregation, estimators, tasks)
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.__name__)
@@ -133,16 +222,17 @@ def test_a_finding_is_what_the_tables_say(finding):
         assert sentence in RESULTS
 
 
-def test_every_finding_names_its_n_and_shows_its_figure():
+def test_every_finding_has_one_number_with_its_interval_its_n_and_a_figure():
     parts = (ROOT / "RESULTS.md").read_text().split("\n## ")[1:]
     findings = [part for part in parts if re.match(r"\d", part)]
     assert 5 <= len(findings) <= 8
     for part in findings:
         [figure] = re.findall(r"!\[.*?\]\((.*?)\)", part)
-        assert re.search(r"n = \d", part) and (ROOT / figure).exists()
+        [headline] = re.findall(r"\*\*.+?\*\*", part, flags=re.DOTALL)
+        assert headline.count("±") == 1 and re.search(r"n = \d", headline) and (ROOT / figure).exists()
 
 
 def test_the_readme_says_the_same():
     readme = " ".join((ROOT / "README.md").read_text().split())
-    few, bare, gains, short = low_data(), unrecovered(), recovered(), main()
-    assert all(sentence in readme for sentence in (few[0], few[2], bare[0], bare[1], gains[0], gains[1], short[1]))
+    said = [verdicts()[0], *low_data()[:2], low_data()[3], unrecovered()[0], main()[0], recovered()[0]]
+    assert all(sentence in readme for sentence in said)
