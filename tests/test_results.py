@@ -120,8 +120,8 @@ def low_data() -> list[str]:
         f"**{gain(few['shapley'])} points from magnitude with a quarter of the MACs (n = {few['shapley']['n']})**",
         f"Shapley values reach {told(few['shapley'], 'quality')} %, magnitude {told(few['magnitude'], 'quality')} %",
         f"Taylor {told(few['taylor'], 'quality')} %, random choice {told(few['random'], 'quality')} %",
-        f"gradual magnitude pruning reaches {told(few['gradual'], 'quality')} % ({gain(few['gradual'])} points) and scores "
-        f"in {scored(few['gradual'])}",
+        f"gradual magnitude pruning reaches {told(few['gradual'], 'quality')} % ({gain(few['gradual'])} points) and "
+        f"scores in {scored(few['gradual'])}",
         f"three quarters kept, Shapley values are {gain(cell('low_data', 'shapley', 0.75))} points from magnitude",
         f"Shapley values took {scored(few['shapley'])}",
         f"over all three budgets they are {gain(against('low_data', 'gradual'))} points from gradual pruning",
