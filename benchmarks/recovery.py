@@ -51,7 +51,8 @@ class Recovery:
 
     def until_accepted(self, model: nn.Module) -> None:
         """Train `model` more, in place, as often as is allowed and needed."""
-        while self.extra < self.accept["rounds"] and not self.accepts(self.evaluate(model)):
+        most = 0 if self.accept["drop"] is None else self.accept["rounds"]
+        while self.extra < most and not self.accepts(self.evaluate(model)):
             self.extra += 1
             self.train(model, seed_of("more recovery", self.seed, self.extra))
 
@@ -74,7 +75,7 @@ class Recovery:
 
     def accepts(self, quality: float) -> bool:
         """Whether no more is lost than may be lost."""
-        return self.accept["drop"] is None or self.dense - quality <= self.accept["drop"] + ROUNDING
+        return self.dense - quality <= self.accept["drop"] + ROUNDING
 
     def verdict(self, pruned: Pruned) -> dict[str, Any] | None:
         """What the record says of acceptance; None where nobody asked."""
