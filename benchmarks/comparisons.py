@@ -17,6 +17,7 @@ from benchmarks.figures import side_by_side, styles
 from benchmarks.frame import CELL, PANEL, SEPARATOR
 from benchmarks.statistics import mean_interval
 from benchmarks.tables import by_order
+from benchmarks.typesetting import span
 
 Records = Mapping[str, Mapping[str, Any]]  # by id
 Ranks = Mapping[str, np.ndarray]  # by group
@@ -158,7 +159,7 @@ def _prices(areas: pd.DataFrame) -> Figure:
     figure.set_figheight(figure.get_figheight() + 0.17 * len(looks) / columns)
     handles = grid[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=8)
-    counts = sorted(set(areas["n"]))
-    seeds = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    figure.supxlabel(f"seconds of scoring ({seeds} seeds; bars: 95 % Student t intervals of the area)", fontsize=9)
+    figure.supxlabel(
+        f"seconds of scoring (n = {span(areas['n'])} seeds; bars: 95 % Student t intervals of the area)", fontsize=9
+    )
     return figure

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from benchmarks.comparisons import ranks, spearman
 from benchmarks.figures import styles
 from benchmarks.frame import PANEL, SEPARATOR
-from benchmarks.identity import identity
+from benchmarks.identity import essential, identity
 from benchmarks.statistics import mean_interval
 from benchmarks.typesetting import Table, heading, interval, text
 
@@ -49,7 +49,7 @@ def estimation(records: Sequence[Record]) -> pd.DataFrame:
 def _question(record: Record) -> str:
     """What is estimated, however it is."""
     criterion = record["config"]["method"]["criterion"]
-    return identity({key: value for key, value in criterion.items() if key not in ("estimator", "memory", "workers")})
+    return identity({key: value for key, value in essential(criterion).items() if key != "estimator"})
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -51,5 +51,5 @@ def _apart(
         found[(*place, *(record["config"][key] for key in within))].add(identity(part(record)))
     for (dataset, model, *shared), hashes in sorted(found.items()):
         if len(hashes) > 1:
-            told = "".join(f", {key} {value}" for key, value in zip(within, shared, strict=True))
-            yield f"{dataset} · {model}{told}{',' * bool(told)} has {len(hashes)} {what}"
+            told = "".join(f" {key} {value}," for key, value in zip(within, shared, strict=True))
+            yield f"{dataset} · {model}{told and ',' + told} has {len(hashes)} {what}"

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from benchmarks.frame import PANEL, SEPARATOR
 from benchmarks.records import write_whole
 from benchmarks.tables import by_order
+from benchmarks.typesetting import span
 
 # Okabe & Ito 2008, told apart in all kinds of colour vision; a grey instead of their yellow, too light for lines
 COLOURS = ("#0072B2", "#D55E00", "#999999", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -169,9 +170,8 @@ def _captions(figure: Figure, table: pd.DataFrame, gain: str) -> None:
     what = {COMPRESSION: "compression (non-zero parameters, dense ÷ pruned)"}
     figure.supxlabel(what.get(gain, f"measured speed-up at batch {batch} (dense ÷ pruned)") + "\n", fontsize=10)
     seeds = table.loc[~_is_dense(table), "n"]
-    count = f"{seeds.min()}" if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()}"
     bars = "seeds; bars: 95 % Student t intervals" if seeds.max() > 1 else "seed"
-    figure.text(0.995, 0.006, f"n = {count} {bars}", ha="right", fontsize=8, color="#555555")
+    figure.text(0.995, 0.006, f"n = {span(seeds)} {bars}", ha="right", fontsize=8, color="#555555")
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

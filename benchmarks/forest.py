@@ -8,6 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from benchmarks.typesetting import span
+
 COLOURS = {1: "#0072B2", 0: "#999999", -1: "#D55E00"}  # better, not told apart, worse
 LINEAR = 5  # points on either side of zero; beyond, the axis is logarithmic, as some intervals are wide
 
@@ -24,9 +26,8 @@ def forest(table: pd.DataFrame, rivals: Sequence[str]) -> Figure:
         _draw(axes, table[table["rival"] == rival], lines)
         _scale(axes, reach)
         axes.set_title(f"Shapley − {rival}", fontsize=10)
-    seeds = "–".join(str(n) for n in sorted({table["n"].min(), table["n"].max()}))
     figure.supxlabel(
-        f"points of the metric, mean over all budgets and n = {seeds} seeds; "
+        f"points of the metric, mean over all budgets and n = {span(table['n'])} seeds; "
         "bars: 95 % Student t intervals, coloured where they exclude zero",
         fontsize=8,
     )

@@ -28,15 +28,15 @@ def dense_parts(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def scores_parts(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the scores of a dense network depend on: on how they are computed, not on memory and workers for that."""
-    method = {**config["method"], "criterion": _alone(config["method"]["criterion"])}
+    method = {**config["method"], "criterion": essential(config["method"]["criterion"])}
     only = {"layer": config["layer"]} if config["layer"] else {}
     return {**dense_parts(config), "method": method, "granularity": config["granularity"], **only}
 
 
-def _alone(options: Mapping[str, Any]) -> dict[str, Any]:
+def essential(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, at any depth, without those that change nothing but the cost."""
     known = {key: value for key, value in options.items() if key not in ("memory", "workers")}
-    return {key: _alone(value) if isinstance(value, Mapping) else value for key, value in known.items()}
+    return {key: essential(value) if isinstance(value, Mapping) else value for key, value in known.items()}
 
 
 def run_parts(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,14 +81,15 @@ def skipped(folder: Path) -> list[dict[str, Any]]:
 
 def failed(folder: Path, attempt: str) -> list[dict[str, Any]]:
     """The runs that failed in one attempt at a sweep, those that have an older record too."""
-    runs = [read(path) for path in sorted((folder / "failed").glob("*.json"))]
-    return [run for run in runs if run.get("attempt") == attempt and not run.get("skipped")]
+    return [run for run in _left_behind(folder) if run.get("attempt") == attempt and not run.get("skipped")]
 
 
 def _without_record(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted((folder / "failed").glob("*.json")):
-        if not (folder / "records" / path.name).exists():
-            yield read(path)
+    return (run for run in _left_behind(folder) if not (folder / "records" / f"{run['id']}.json").exists())
+
+
+def _left_behind(folder: Path) -> Iterator[dict[str, Any]]:
+    return map(read, sorted((folder / "failed").glob("*.json")))
 
 
 def find(results: Path, sweep: str, name: str) -> dict[str, Any] | None:

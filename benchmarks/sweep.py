@@ -42,13 +42,12 @@ class Sweep(Callback):
         if folder := config.hydra.launcher.get("submitit_folder"):
             print(f"{_count(config)} jobs, which write to {Path(folder).parent}", flush=True)
         self.attempt = uuid4().hex
-        self.postponed = "" if search.asked(config) else self.attempt
-        _tell(config, jobs=_count(config), attempt=self.attempt, postponed=self.postponed)
+        _tell(config, _count(config), self.attempt, postponed="" if search.asked(config) else self.attempt)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Make what other processes were making and did not; print the table. Raises SystemExit if a run failed."""
-        if jobs := _taken(config, self.postponed):
-            _tell(config, jobs=len(jobs), attempt=self.attempt, postponed="")
+        if jobs := _taken(config, self.attempt):
+            _tell(config, len(jobs), self.attempt, postponed="")
             try:
                 _launch(config, jobs)
             except mistakes.KILLED as error:
@@ -74,11 +73,9 @@ def postpone(results: Path) -> bool:
     return True
 
 
-def _taken(config: DictConfig, postponed: str) -> list[list[str]]:
+def _taken(config: DictConfig, attempt: str) -> list[list[str]]:
     """The overrides of all jobs that were left for later, which are then left no more."""
-    if not postponed:
-        return []
-    folder = Path(config.results, "cache", "sweeps", postponed)
+    folder = Path(config.results, "cache", "sweeps", attempt)
     jobs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), key=lambda path: int(path.stem))]
     rmtree(folder, ignore_errors=True)
     return jobs

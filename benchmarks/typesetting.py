@@ -129,6 +129,11 @@ def text(values: pd.Series, form: str) -> pd.Series:
     return values.map(lambda value: "" if pd.isna(value) else form.format(value).replace("-", "−"))
 
 
+def span(counts: pd.Series) -> str:
+    """How many seeds there are: the fewest and the most."""
+    return f"{counts.min()}" if counts.nunique() == 1 else f"{counts.min()} to {counts.max()}"
+
+
 def interval(panel: pd.DataFrame, column: str, form: str, unit: str = "") -> pd.Series:
     """A column with the half width of its interval, which the column `…_ci95` has."""
     half_width = form.replace("+", "")

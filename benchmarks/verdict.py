@@ -11,7 +11,7 @@ from benchmarks.figures import save
 from benchmarks.forest import forest
 from benchmarks.frame import PANEL, frame
 from benchmarks.statistics import paired_difference
-from benchmarks.typesetting import csv, interval
+from benchmarks.typesetting import csv, interval, span
 
 RIVALS = ("magnitude", "gradual", "taylor", "random")  # have a column of their own
 NETWORK = ["sweep", *PANEL]
@@ -62,7 +62,7 @@ def _line(network: dict[str, str], rivals: pd.DataFrame) -> dict[str, str]:
         "sweep": network["sweep"],
         "network": f"{network['dataset']} · {network['model']}",
         "metric": network["metric"].replace("_", " "),
-        "n": "–".join(str(n) for n in sorted({rivals["n"].min(), rivals["n"].max()})),
+        "n": span(rivals["n"]),
         **{f"− {rival}": told.get(rival, "") for rival in RIVALS},
         "all rivals + = −": " ".join(counts),
         "seconds of scoring": f"{rivals['scoring_seconds'].iloc[0]:.3g}",

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 RESULTS = " ".join((ROOT / "RESULTS.md").read_text().split())
 
 
-def row(sweep: str, table: str, **where: object) -> pd.Series:
+def row(folder: str, table: str, /, **where: object) -> pd.Series:
     """The one row of a committed table."""
-    rows = pd.read_csv(ROOT / "results" / sweep / f"{table}.csv")
+    rows = pd.read_csv(ROOT / "results" / folder / f"{table}.csv")
     for column, value in where.items():
         rows = rows[rows[column] == value]
     [(_, found)] = rows.iterrows()
@@ -29,7 +29,11 @@ def told(found: pd.Series, column: str) -> str:
 
 
 def gain(found: pd.Series) -> str:
-    return f"{found['difference']:+.1f} ± {found['difference_ci95']:.1f}".replace("-", "−")
+    return points(found["difference"], found["difference_ci95"])
+
+
+def points(mean: float, half: float, digits: int = 1) -> str:
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}".replace("-", "−")
 
 
 def area(sweep: str, label: str, **where: object) -> pd.Series:
@@ -52,11 +56,7 @@ LOSS = "worth=negative_cross_entropy · aggregate="
 
 def against(sweep: str, rival: str, **where: object) -> pd.Series:
     """Shapley − rival, mean over budgets: a row of verdict.csv."""
-    rows = pd.read_csv(ROOT / "results" / "verdict.csv")
-    for column, value in {"sweep": sweep, "rival": rival, **where}.items():
-        rows = rows[rows[column] == value]
-    [(_, found)] = rows.iterrows()
-    return found
+    return row("", "verdict", sweep=sweep, rival=rival, **where)
 
 
 def runs(sweep: str) -> pd.DataFrame:
@@ -65,8 +65,7 @@ def runs(sweep: str) -> pd.DataFrame:
 
 def paired(by_seed: pd.DataFrame, one: str, other: str) -> str:
     """The mean difference of two columns of fractions, in points."""
-    mean, half = paired_difference(100 * by_seed[one], 100 * by_seed[other])
-    return f"{mean:+.1f} ± {half:.1f}".replace("-", "−")
+    return points(*paired_difference(100 * by_seed[one], 100 * by_seed[other]))
 
 
 def verdicts() -> list[str]:
@@ -162,7 +161,7 @@ def recovered() -> list[str]:
     return [
         f"**{gain(last)} points from magnitude, a convnet with a sixteenth of its parameters (n = {last['n']})**",
         "; ".join(
-            f"{one['difference']:+.2f} ± {one['difference_ci95']:.2f} (keep {keep:g}, {model})".replace("-", "−")
+            f"{points(one['difference'], one['difference_ci95'], digits=2)} (keep {keep:g}, {model})"
             for (keep, model), one in found.items()
         ),
     ]
