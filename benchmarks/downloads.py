@@ -1,23 +1,34 @@
 """Text data sets from where their authors keep them, for roots that hold none."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 from torchvision.datasets.utils import download_and_extract_archive, download_url
 
-SST2 = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
+SST2 = (
+    "https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/"
+    "457ffd83de90a9d6d472d8ffc31bbffe40a8b236/data/SST2/"
+)
+SST2_MD5 = {"train": "c6150a821d5effe356ec872c2b95855c", "test": "f8f49ee1b37ec68b0e8977fbe33761e2"}
 AG_NEWS = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
 IMDB = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 TINY_SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 
 
 def sst2(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The Stanford sentiment treebank in two classes, as GLUE has it; its development part is for testing."""
-    if not (root / "SST-2").exists():
-        _fetch("SST-2", root, lambda: download_and_extract_archive(SST2, str(root)))
-    train, test = (pd.read_csv(root / "SST-2" / f"{part}.tsv", sep="\t") for part in ("train", "dev"))
-    return tuple(table.rename(columns={"sentence": "text"}) for table in (train, test))  # type: ignore[return-value]
+    """The Stanford sentiment treebank's whole sentences in two classes: 6,920 to train on and 1,821 for testing.
+
+    Not GLUE's SST-2, which trains on phrases too and keeps the labels of its test part to itself.
+    """
+    return _sst2_part(root, "train"), _sst2_part(root, "test")
+
+
+def _sst2_part(root: Path, part: str) -> pd.DataFrame:
+    path = root / f"{part}.tsv"
+    _fetch("SST-2", root, lambda: download_url(SST2 + path.name, str(root), md5=SST2_MD5[part]))  # unless it is there
+    return pd.read_csv(path, sep="\t", names=["text", "label"], quoting=csv.QUOTE_NONE)
 
 
 def ag_news(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

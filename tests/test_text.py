@@ -1,5 +1,7 @@
 """Texts become numbers by what is trained on alone; sequence models see what they should and nothing else."""
 
+import csv
+
 import pandas as pd
 import pytest
 import torch
@@ -106,21 +108,21 @@ def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch):
     assert "too few for windows of 64: lower dataset.length" in error_of("tiny_shakespeare", root=str(tmp_path))
 
 
-def test_downloaded_forms_are_read(tmp_path):
-    glue = tmp_path / "SST-2"
-    glue.mkdir()
-    for part in ("train", "dev"):
-        sentences(12, 0).rename(columns={"text": "sentence"}).to_csv(glue / f"{part}.tsv", sep="\t", index=False)
+def test_downloaded_forms_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "SST2_MD5", {"train": None, "test": None})
+    for part in ("train", "test"):
+        quoted = sentences(12, 0).assign(text=lambda table: '" ' + table["text"])  # a sign like any other
+        quoted.to_csv(tmp_path / f"{part}.tsv", sep="\t", index=False, header=False, quoting=csv.QUOTE_NONE)
         for label in ("pos", "neg"):
-            folder = tmp_path / "aclImdb" / {"train": "train", "dev": "test"}[part] / label
+            folder = tmp_path / "aclImdb" / part / label
             folder.mkdir(parents=True)
             for i in range(6):
                 (folder / f"{i}.txt").write_text(f"{label} {i}")
         rows = [(1 + i % 4, f"title {i}", "text, with a comma") for i in range(16)]
-        name = {"train": "train.csv", "dev": "test.csv"}[part]
-        pd.DataFrame(rows).to_csv(tmp_path / name, index=False, header=False)
-    for name, classes in (("sst2", 2), ("ag_news", 4), ("imdb", 2)):
-        assert load(name, root=str(tmp_path)).classes == classes
+        pd.DataFrame(rows).to_csv(tmp_path / f"{part}.csv", index=False, header=False)
+    read = {name: load(name, root=str(tmp_path)) for name in ("sst2", "ag_news", "imdb")}
+    assert [data.classes for data in read.values()] == [2, 4, 2]
+    assert len(read["sst2"].train) + len(read["sst2"].validation) == len(read["sst2"].test) == 12
 
 
 @torch.no_grad()
