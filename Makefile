@@ -1,11 +1,12 @@
 # make results   environment, the main job on the embedded digits, its tables and figures, the page of all results
 # make test      the tests          make bench   timings          make lint   style and types
+# make evidence  downloads what the committed records of CIFAR-10 read
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: results test bench lint clean
+.PHONY: results test bench evidence lint clean
 
 results: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run experiment=quickstart
@@ -17,6 +18,9 @@ test: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -W ignore -m benchmarks.bench
+
+evidence: $(INSTALLED)
+	$(BIN)/python -m benchmarks.evidence
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from torch.hub import download_url_to_file
 from torchvision.datasets import CIFAR10
 from torchvision.io import encode_png
 
+from benchmarks.records import write_whole
+
 SUBSET = {"train": 2_000, "test": 1_000}  # so many images of CIFAR-10, the first ones
 REPOSITORY = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/d5489e8995e81e91ce6b1d69dcc98ad579b0b153/"
 WEIGHTS = ("resnet20-12fca82f.th", "resnet56-4bfd9763.th")
@@ -18,14 +20,14 @@ WEIGHTS = ("resnet20-12fca82f.th", "resnet56-4bfd9763.th")
 def subset(root: Path) -> Path:
     """Write cifar10-lossless-3k, the first images of CIFAR-10, as train.parquet and test.parquet; returns its folder.
 
-    torchvision downloads CIFAR-10 (170 MB) to `root` where it is not there yet.
+    Where they are not there yet; torchvision then downloads CIFAR-10 (170 MB) to `root`.
     """
     folder = root / "cifar10-lossless-3k"
-    folder.mkdir(parents=True, exist_ok=True)
     for part, count in SUBSET.items():
-        images = CIFAR10(str(root), train=part == "train", download=True)
-        columns = {"image": [_png(pixels) for pixels in images.data[:count]], "label": images.targets[:count]}
-        pd.DataFrame(columns).to_parquet(folder / f"{part}.parquet")
+        if not (path := folder / f"{part}.parquet").exists():
+            images = CIFAR10(str(root), train=part == "train", download=True)
+            columns = {"image": [_png(pixels) for pixels in images.data[:count]], "label": images.targets[:count]}
+            write_whole(path, pd.DataFrame(columns).to_parquet)
     return folder
 
 

@@ -32,6 +32,8 @@ def test_the_subset_has_the_pixels_of_the_first_images(cifar10, tmp_path):
     scale = [torch.tensor(numbers)[:, None, None] for numbers in ([0.229, 0.224, 0.225], [0.485, 0.456, 0.406])]
     pixels = (255 * (shown * scale[0] + scale[1])).round().byte()
     assert torch.equal(pixels, cifar10[False][:10].permute(0, 3, 1, 2))
+    cifar10.clear()  # what is there is not asked for again
+    assert evidence.subset(tmp_path) == folder
 
 
 def test_weights_are_those_that_their_name_tells(monkeypatch, tmp_path):
