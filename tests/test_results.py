@@ -104,8 +104,8 @@ def unrecovered() -> list[str]:
         f"all but {' and '.join(level[1:])} are told apart from greedy elimination, Shapley values among them",
         f"they are {gain(one)} points from magnitude and {gain(other)} from random choice (n = {one['n']})",
         f"mean activation leads with {resnet['mean_activation']['area']:.1f} %, Shapley values keep "
-        f"{told(resnet['shapley'], 'area')} %, greedy elimination {told(resnet['backward_elimination'], 'area')} %, Taylor "
-        f"{resnet['taylor']['area']:.1f} %, leave-one-out {resnet['leave_one_out']['area']:.1f} %",
+        f"{told(resnet['shapley'], 'area')} %, greedy elimination {told(resnet['backward_elimination'], 'area')} %, "
+        f"Taylor {resnet['taylor']['area']:.1f} %, leave-one-out {resnet['leave_one_out']['area']:.1f} %",
     ]
 
 
