@@ -10,6 +10,7 @@ from torch.hub import download_url_to_file
 from torchvision.datasets import CIFAR10
 from torchvision.io import encode_png
 
+from benchmarks.mistakes import one_line
 from benchmarks.records import write_whole
 
 SUBSET = {"train": 2_000, "test": 1_000}  # so many images of CIFAR-10, the first ones
@@ -53,8 +54,9 @@ def main(root: Path = Path("data")) -> int:
     """Fetch all of it and tell what lies where; 2, and one line, where the network does not give it."""
     try:
         print(subset(root), *(weights(root, name) for name in WEIGHTS), sep="\n")
-    except (OSError, RuntimeError) as error:
-        print(f"error: no download to {root} ({error}): connect to the network and repeat the command", file=sys.stderr)
+    except (EOFError, OSError, RuntimeError, ValueError) as error:
+        reason = one_line(error)
+        print(f"error: no download to {root} ({reason}): connect to the network and repeat the command", file=sys.stderr)
         return 2
     return 0
 
