@@ -55,8 +55,8 @@ def main(root: Path = Path("data")) -> int:
     try:
         print(subset(root), *(weights(root, name) for name in WEIGHTS), sep="\n")
     except (EOFError, OSError, RuntimeError, ValueError) as error:
-        reason = one_line(error)
-        print(f"error: no download to {root} ({reason}): connect to the network and repeat the command", file=sys.stderr)
+        told = f"no download to {root} ({one_line(error)})"
+        print(f"error: {told}: connect to the network and repeat the command", file=sys.stderr)
         return 2
     return 0
 
