@@ -11,9 +11,10 @@ import torch
 
 
 def machine(device: torch.device) -> dict[str, str | int]:
-    """What the timings were taken on."""
+    """What the timings were taken on; by another set of instructions the same training ends at other weights."""
     return {
         "cpu": _cpu(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "device": device.type,

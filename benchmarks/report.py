@@ -89,12 +89,13 @@ def _missing(failed: Sequence[Mapping[str, Any]], skipped: Sequence[Mapping[str,
 
 
 def _machines(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Every distinct combination of processor, threads and torch behind the numbers."""
+    """Every distinct combination of processor (with its set of instructions), threads and torch behind the numbers."""
     return sorted({_machine(record["machine"], record["versions"]["torch"]) for record in found})
 
 
 def _machine(machine: Mapping[str, Any], torch: str) -> str:
-    processor = machine.get("gpu") or machine["cpu"]
+    instructions = f" ({machine['instructions']})" if "instructions" in machine else ""  # older records do not tell
+    processor = machine["gpu"] or machine["cpu"] + instructions
     return f"{processor}, {_count(machine['threads'], 'thread')}, torch {torch}"
 
 

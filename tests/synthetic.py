@@ -70,6 +70,7 @@ def record(
         },
         "machine": {
             "cpu": "Example CPU @ 2.0 GHz",
+            "instructions": "AVX2",
             "cores": 2,
             "threads": 1,
             "device": "cpu",

@@ -29,7 +29,7 @@ def test_the_report_is_written_beside_the_records_and_returned(tmp_path):
     text = report(folder)
     assert text == "\n".join((folder / f"{name}.md").read_text() for name in ("tradeoff", "areas"))
     assert text.startswith("# Quality against size: demo\n")
-    assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1." in text
+    assert "72 runs, 3 seeds. Measured on Example CPU @ 2.0 GHz (AVX2), 1 thread, torch 2.14.1." in text
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
         *FILES,
         *(f"areas.{form}" for form in FORMS),
@@ -46,10 +46,15 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
 
 
 def test_every_machine_is_named(tmp_path):
-    other = record(seed=1)
+    other, old = record(seed=1), record(seed=2)
     other["machine"] |= {"cpu": "Other CPU", "threads": 8}
-    text = report(write(tmp_path / "demo", [record(), other]))
-    assert "on Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1; Other CPU, 8 threads, torch 2.14.1.\n" in text
+    del old["machine"]["instructions"]
+    text = report(write(tmp_path / "demo", [record(), other, old]))
+    assert (
+        "on Example CPU @ 2.0 GHz (AVX2), 1 thread, torch 2.14.1; Example CPU @ 2.0 GHz, 1 thread, torch 2.14.1; "
+        in text
+    )
+    assert "; Other CPU (AVX2), 8 threads, torch 2.14.1.\n" in text
 
 
 def test_failed_runs_are_counted_unless_they_succeeded_since(tmp_path):
