@@ -58,7 +58,7 @@ def measured(claim: Claim, results: Path) -> pd.DataFrame:
     A seed counts that has every panel; `leads` is the number of `panels` in which a method has the highest mean.
     """
     loaded = records.load(results / claim["sweep"])
-    found = [record for record in loaded if claim.get("model") in (None, record["choices"]["model"])]
+    found = [record for record in loaded if claim.get("where", {}).items() <= record["choices"].items()]
     if not found:
         return pd.DataFrame()
     tidy = frame(found)

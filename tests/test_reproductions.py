@@ -36,13 +36,14 @@ def test_our_numbers_are_means_over_panels_with_intervals_over_seeds(tmp_path):
     write(tmp_path / "mine", [*found, alone])
     row = measured(CLAIM, tmp_path).loc["magnitude"]
     assert (row["quality"], row["n"]) == (pytest.approx(80), 2)
-    row = measured({**CLAIM, "model": "mlp"}, tmp_path).loc["magnitude"]
+    row = measured({**CLAIM, "where": {"model": "mlp"}}, tmp_path).loc["magnitude"]
     assert (row["quality"], row["n"]) == (pytest.approx(100 * (0.8 + 0.7 + 0.1) / 3), 3)
     others = [record("random", model=m, accuracy=a) for m, a in (("mlp", 0.9), ("convnet", 0.1))]
     write(tmp_path / "mine", others)
     leads = measured(CLAIM, tmp_path)
     assert dict(leads["leads"]) == {"magnitude": 1, "random": 1} and (leads["panels"] == 2).all()
-    assert measured(CLAIM, tmp_path / "nowhere").empty and measured({**CLAIM, "model": "vit"}, tmp_path).empty
+    assert measured(CLAIM, tmp_path / "nowhere").empty
+    assert measured({**CLAIM, "where": {"model": "vit"}}, tmp_path).empty
     assert "not run" in reproductions.reproductions(tmp_path)
 
 
