@@ -9,18 +9,27 @@ from importlib.metadata import version
 
 import torch
 
+INT8 = {"avx_vnni": "VNNI", "avx512_vnni": "VNNI", "amx_int8": "AMX", "dot": "dot", "i8mm": "i8mm"}
+
 
 def machine(device: torch.device) -> dict[str, str | int]:
     """What the timings were taken on; by another set of instructions the same training ends at other weights."""
     return {
         "cpu": _cpu(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": _instructions(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "device": device.type,
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         "system": platform.system(),
     }
+
+
+def _instructions() -> str:
+    """The set by which PyTorch computes, and those that multiply int8 faster where the processor has them."""
+    has = torch.cpu.get_capabilities()
+    faster = dict.fromkeys(name for flag, name in INT8.items() if has.get(flag))
+    return ", ".join([torch.backends.cpu.get_cpu_capability(), *faster])
 
 
 @lru_cache
