@@ -98,7 +98,7 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
         axes.plot(line[gain], line["quality"], color=OTHERS, linewidth=0.8, zorder=1)
     lines = [(label, panel[panel["label"] == label]) for label in looks]
     lines = [(label, line) for label, line in lines if len(line)]
-    step = min(0.025, 0.2 / max(1, len(lines)))  # octaves
+    step = _octaves_aside(pruned[gain], pruned["keep"].nunique(), len(lines))
     for place, (label, line) in enumerate(lines):
         aside = 2 ** (step * (place - (len(lines) - 1) / 2))  # intervals side by side, not on each other
         line = line.sort_values(COMPRESSION)
@@ -118,6 +118,12 @@ def _draw(axes: Axes, panel: pd.DataFrame, looks: Mapping[str, Mapping[str, str]
     _scale(axes, pruned[gain].dropna())
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, min(0, pruned["quality"].min()) - 2), min(high, 102))  # intervals go beyond what can be
+
+
+def _octaves_aside(gains: pd.Series, budgets: int, lines: int) -> float:
+    """From one line's points to the next one's: all of a budget stand within a third of the way to the next budget."""
+    way = np.log2(gains.max() / gains.min()) / (budgets - 1) if budgets > 1 else 1.0
+    return min(0.025, min(0.2, way / 3) / max(1, lines))
 
 
 def pareto(gains: Iterable[float], qualities: Iterable[float]) -> tuple[list[float], list[float]]:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,12 @@ def test_of_many_methods_the_foremost_have_lines_of_their_own():
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     own = ["shapley", "magnitude", "random", "m07", "m08", "m09", "m10", "m11"]
     assert shown == [*own, "7 others", "Pareto front", "dense"]
+
+
+def test_points_of_one_budget_do_not_reach_those_of_the_next():
+    names = ["shapley", "magnitude", "random", *(f"m{i}" for i in range(5))]
+    runs = product(names, (0.99, 0.98), (0, 1))
+    found = [record(name, keep=keep, accuracy=keep, seed=seed) for name, keep, seed in runs]
+    [axes] = figures.tradeoff(tradeoff(frame(found))).axes
+    mild, strong = zip(*(sorted(bars.lines[0].get_xdata()) for bars in axes.containers), strict=True)
+    assert len(mild) == len(names) and max(mild) < min(strong)
