@@ -51,9 +51,9 @@ def test_every_committed_table_follows_from_the_committed_records(sweep, tmp_pat
         assert (tmp_path / sweep / name).read_bytes() == (ROOT / "results" / sweep / name).read_bytes(), name
 
 
-def deployed() -> list[str]:
+def deployed(sweep: str) -> list[str]:
     """The rows that the README shows of what is shipped, from the committed table; one thread, batch 1."""
-    table = pd.read_csv(ROOT / "results" / "deployment" / "shipped.csv").set_index(["network", "engine"])
+    table = pd.read_csv(ROOT / "results" / sweep / "shipped.csv").set_index(["network", "engine"])
     rows = []
     for (dataset, model), of in table.groupby(["dataset", "model"]):
         integers = of[of.index.get_level_values("network").str.startswith("int8")].iloc[0]
@@ -72,8 +72,10 @@ def deployed() -> list[str]:
     return rows
 
 
-def test_what_it_says_of_deployment_is_in_the_committed_table():
-    assert len(deployed()) == 5 and all(row in README for row in deployed())
+@pytest.mark.parametrize("sweep", ["deployment", "deployment_vnni"])
+def test_what_it_says_of_deployment_is_in_the_committed_table(sweep):
+    rows = deployed(sweep)
+    assert len(rows) == 5 and all(row in README for row in rows)
 
 
 @pytest.mark.parametrize(
