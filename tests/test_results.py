@@ -16,12 +16,17 @@ ROOT = Path(__file__).parents[1]
 RESULTS = " ".join((ROOT / "RESULTS.md").read_text().split())
 
 
-def row(folder: str, table: str, /, **where: object) -> pd.Series:
-    """The one row of a committed table."""
-    rows = pd.read_csv(ROOT / "results" / folder / f"{table}.csv")
+def rows(folder: str, table: str, /, **where: object) -> pd.DataFrame:
+    """The rows of a committed table whose columns have these values."""
+    found = pd.read_csv(ROOT / "results" / folder / f"{table}.csv")
     for column, value in where.items():
-        rows = rows[rows[column] == value]
-    [(_, found)] = rows.iterrows()
+        found = found[found[column] == value]
+    return found
+
+
+def row(folder: str, table: str, /, **where: object) -> pd.Series:
+    """The only one of them."""
+    [(_, found)] = rows(folder, table, **where).iterrows()
     return found
 
 
@@ -49,7 +54,7 @@ def scored(found: pd.Series) -> str:
     return f"{found['scoring_seconds']:.3g} s"
 
 
-def ranked(sweep: str, table: str) -> list[str]:
+def ranked(sweep: str, table: str) -> tuple[str, str, str]:
     """Average ranks, over how many cells, and the difference from which they differ, as a report says them."""
     text = (ROOT / "results" / sweep / f"{table}.md").read_text()
     [found] = re.findall(r"budget in \w+: (.*?) \(n = (\d+) cells;.*?less than ([\d.]+) apart", text)
@@ -87,8 +92,7 @@ def paired(by_seed: pd.DataFrame, one: str, other: str) -> str:
 
 
 def verdicts() -> list[str]:
-    table = pd.read_csv(ROOT / "results" / "verdict.csv")
-    signs = table.pivot(index=["sweep", "dataset", "model"], columns="rival", values="sign")
+    signs = rows("", "verdict").pivot(index=["sweep", "dataset", "model"], columns="rival", values="sign")
     rivals = {rival: signs[rival].dropna() for rival in ("magnitude", "gradual", "taylor", "random")}
     won = signs[signs["magnitude"] > 0]
     assert max(_price(*network) for network in won.index) < 1 / 20  # "a twentieth of the price or less"
@@ -111,8 +115,7 @@ def _price(sweep: str, dataset: str, model: str) -> float:
 def unrecovered() -> list[str]:
     names = ("shapley", "magnitude", "random", "taylor", "leave_one_out", "backward_elimination")
     found = {name: area("curves", name, **CONVNET) for name in names}
-    table = pd.read_csv(ROOT / "results" / "curves" / "areas.csv")
-    level = list(table.loc[(table["model"] == "convnet") & table["tied"], "label"])
+    level = list(rows("curves", "areas", tied=True, **CONVNET)["label"])
     assert level[0] == "backward_elimination" and "shapley" not in level
     one, other = (against("curves", rival, **RESNET) for rival in ("magnitude", "random"))
     resnet = {name: area("curves", name, **RESNET) for name in (*names, "mean_activation")}
@@ -134,8 +137,7 @@ def unrecovered() -> list[str]:
 
 
 def unrecovered_vgg() -> list[str]:
-    table = pd.read_csv(ROOT / "results" / "curves" / "areas.csv")
-    vgg = table[table["model"] == "vgg11_bn_quarter"].set_index("label")
+    vgg = rows("curves", "areas", model="vgg11_bn_quarter").set_index("label")
     first, *others = (told(vgg.loc[name], "area") for name in ("shapley", "taylor", "magnitude", "random"))
     assert vgg["rank"].idxmin() == "shapley"
     return [
@@ -148,14 +150,13 @@ def unrecovered_vgg() -> list[str]:
 def layers() -> list[str]:
     first, *others = (area("curves_layers", "shapley", model=f"convnet, layer {place}") for place in (0, 4, 8))
     greedy = area("curves_layers", "backward_elimination", model="convnet, layer 0")
-    table = pd.read_csv(ROOT / "results" / "curves_layers" / "areas.csv")
-    leaders = table.loc[table["rank"] == 1, "label"]
+    criteria, leaders = (rows("curves_layers", "areas", **where)["label"] for where in ({}, {"rank": 1}))
     ranks, _, apart = ranked("curves_layers", "areas")
     return [
         f"**{gain(first)} points from magnitude in the first layer (n = {first['n']})**",
         f"{gain(others[0])} in the second and {gain(others[1])} in the third",
         f"greedy backward elimination keeps {told(greedy, 'area')} %, Shapley values {told(first, 'area')} %",
-        f"Of all {table.label.nunique()} criteria {leaders.unique().item()} leads in each of the {len(leaders)} layers",
+        f"Of all {criteria.nunique()} criteria {leaders.unique().item()} leads in each of the {len(leaders)} layers",
         f"average ranks: {', '.join(ranks.split(', ')[:3])}; less than {apart} apart do not differ",
     ]
 
