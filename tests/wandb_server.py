@@ -65,8 +65,9 @@ class Handler(BaseHTTPRequestHandler):
         content = json.loads(body)
         query, variables = content["query"], content.get("variables") or {}
         self.server.asked.append((query, variables))
+        if self.server.leave_after and self.server.leave_after in query:
+            self.server.gone = True  # before the answer, and for good: other requests are being answered meanwhile
         self._say({"data": self._answer(query, variables)})
-        self.server.gone = bool(self.server.leave_after and self.server.leave_after in query)
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
